@@ -1,0 +1,149 @@
+"""A verdict as a reader sees it: plain text, and HTML with pictures."""
+
+import base64
+import html as escape_html
+import io
+import textwrap
+
+import torch
+from torch import Tensor
+
+from convcraft.exam.judge import Row, Verdict
+
+_WIDTH = 100
+_NAME = 22
+_PICTURES = 3
+
+
+def bundle(verdict: Verdict) -> dict[str, str]:
+    """The verdict under its two MIME types."""
+    return {"text/plain": text(verdict), "text/html": html(verdict)}
+
+
+def points(value: float) -> str:
+    """Points as they are shown: at most one decimal."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def text(verdict: Verdict) -> str:
+    """The verdict as a table of at most 100 columns."""
+    score = f"{points(verdict.points)} of {verdict.max_points} points"
+    lines = [verdict.exercise + score.rjust(80 - len(verdict.exercise))]
+    for row in _rows(verdict):
+        mark = "✓" if row.passed else "✗"
+        wrapped = [line for part in _sentences(row) for line in _wrap(part, row)] or [""]
+        lines.append(f"  {mark} {row.name.ljust(_NAME - 1)} {wrapped[0]}")
+        if len(row.name) > _NAME - 1:
+            lines[-1:] = [f"  {mark} {row.name}", " " * (_NAME + 4) + wrapped[0]]
+        lines += [" " * (_NAME + 4) + line for line in wrapped[1:]]
+    if verdict.output.strip():
+        lines.append("  What your code printed while it was examined:")
+        printed = verdict.output.strip("\n").split("\n")
+        lines += ["    " + line[:_WIDTH - 4] for line in printed[:5]]
+        if len(printed) > 5:
+            lines.append(f"    … and {len(printed) - 5} lines more")
+    return "\n".join(lines)
+
+
+def _wrap(part: str, row: Row) -> list[str]:
+    """A diagnosis in full, anything else in two lines."""
+    limit = {} if part == row.diagnosis else {"max_lines": 2, "placeholder": " …"}
+    return textwrap.wrap(part, _WIDTH - _NAME - 4, **limit)
+
+
+def html(verdict: Verdict) -> str:
+    """The verdict as a table, with yours, expected and difference drawn for tensors that differ.
+
+    Colours come from JupyterLab's theme where there is one; every style is inline and every picture embedded.
+    """
+    e = escape_html.escape
+    body, drawn = [], 0
+    for row in _rows(verdict):
+        mark, colour, word = ("✓", "#1a9850", "passed") if row.passed else ("✗", "#e0533a", "failed")
+        first, *rest = _sentences(row)
+        cell = f'<span style="{"opacity:.75" if row.passed else "font-weight:600"}">{e(first)}</span>'
+        cell += "".join(f'<div style="opacity:.85">{e(part)}</div>' for part in rest)
+        if not row.passed and drawn < _PICTURES and (picture := _picture(row)):
+            cell, drawn = cell + picture, drawn + 1
+        body.append(
+            f'<tr style="background:transparent"><td style="{_CELL};color:{colour};font-weight:700">'
+            f'<span role="img" aria-label="{word}">{mark}</span></td>'
+            f'<td style="{_CELL};white-space:nowrap">{e(row.name)}</td><td style="{_CELL}">{cell}</td></tr>')
+    output = ""
+    if verdict.output.strip():
+        output = ('<details style="margin:.3em 0 0 .6em">'
+                  "<summary>What your code printed while it was examined</summary>"
+                  f'<pre style="max-height:16em;overflow:auto">{e(verdict.output)}</pre></details>')
+    return (
+        '<div class="convcraft-verdict" style="max-width:62em;color:var(--jp-ui-font-color1,inherit);'
+        'font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:14px;line-height:1.45">'
+        '<div style="display:flex;justify-content:space-between;gap:2em;padding:.3em .6em;'
+        'border-bottom:1px solid var(--jp-border-color1,#8888)">'
+        f"<strong>{e(verdict.exercise)}</strong>"
+        f"<strong>{points(verdict.points)} of {verdict.max_points} points</strong></div>"
+        f'<table style="border-collapse:collapse;margin:0;font-size:inherit">{"".join(body)}</table>{output}</div>')
+
+
+_CELL = "padding:.2em .6em;text-align:left;vertical-align:top;white-space:normal;border:none"
+
+
+def _rows(verdict: Verdict) -> list[Row]:
+    """The rows; a single one where everything failed for one and the same reason."""
+    rows = verdict.rows
+    reasons = {(row.diagnosis, row.detail) for row in rows}
+    if len(rows) > 1 and len(reasons) == 1 and not any(row.passed for row in rows) and not rows[0].comparison.where:
+        return [Row("everything", "", False, rows[0].diagnosis, rows[0].comparison)]
+    return rows
+
+
+def _sentences(row: Row) -> list[str]:
+    if row.passed:
+        return [row.says]
+    parts = [row.diagnosis, row.detail]
+    if row.says:
+        parts.append(f"The task says: “{row.says}”")
+    return [part for part in parts if part]
+
+
+def _picture(row: Row) -> str:
+    """Yours, expected and the difference on the first channel that differs; empty where there is nothing to draw."""
+    panels = _channel(row.comparison.yours, row.comparison.expected)
+    if panels is None:
+        return ""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    yours, expected = panels
+    difference = yours - expected
+    finite = torch.cat([yours[yours.isfinite()], expected[expected.isfinite()]])
+    low, high = (finite.min().item(), finite.max().item()) if finite.numel() else (0.0, 1.0)
+    reach = difference[difference.isfinite()].abs().max().item() if difference.isfinite().any() else 1.0
+    values, signed = dict(cmap="viridis", vmin=low, vmax=high), dict(cmap="PuOr", vmin=-reach, vmax=reach)
+    figure = Figure(figsize=(6.6, 2.1), dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, title, shown, style in zip(
+            figure.subplots(1, 3), ("yours", "expected", "difference"), (yours, expected, difference),
+            (values, values, signed), strict=True):
+        picture = axes.imshow(shown.numpy(), **style)
+        axes.set_title(title, fontsize=10)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        figure.colorbar(picture, ax=axes, shrink=0.8).ax.tick_params(labelsize=7)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    alt = f"Three pictures of {row.name}: yours, expected, the difference. {row.detail}"
+    return (f'<img alt="{escape_html.escape(alt, quote=True)}" src="data:image/png;base64,{data}" '
+            'style="display:block;margin:.3em 0;max-width:100%;background:white;border-radius:4px">')
+
+
+def _channel(yours: Tensor | None, expected: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    if yours is None or expected is None or yours.ndim < 2 or yours.is_complex() or min(yours.shape[-2:]) < 2:
+        return None
+    size = yours.shape[-2:]
+    mine, right = (tensor.to(torch.float64).reshape(-1, *size) for tensor in (yours, expected))
+    error = (mine - right).abs().nan_to_num(nan=float("inf"))
+    scale = max(1.0, right.abs().nan_to_num(0, 0, 0).max().item())
+    channels = (error.flatten(1).amax(1) > 1e-5 * scale).nonzero()
+    index = channels[0].item() if len(channels) else 0
+    return mine[index], right[index]

@@ -1,0 +1,2 @@
+sanitize_preprocessors = []
+autograde_preprocessors = []

@@ -1,0 +1,69 @@
+"""What a notebook's cells call: `examine` and `try_it`."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from convcraft.exam import NoExamError, Verdict, find, judge, observe
+from convcraft.exam.present import bundle
+
+_examiner: Callable[[str, object], object] | None = None
+
+
+def set_examiner(examiner: Callable[[str, object], object] | None) -> None:
+    """Let another callable answer `examine(name, impl)`: the grader's, which only observes. None puts it back."""
+    global _examiner
+    _examiner = examiner
+
+
+def examine(name: str, impl: object) -> float | None:
+    """Examine an answer: show what passed, what failed and why, and return the points.
+
+    Args:
+        name: the exercise's name, as `"conv2d"`.
+        impl: the function or class itself, not its result.
+
+    Returns:
+        The points earned, which nbgrader reads as partial credit. None where no exam can be reached.
+
+    Raises:
+        NoExamError: no exam can be reached while nbgrader is grading.
+    """
+    if _examiner is not None:
+        return _examiner(name, impl)
+    try:
+        exercise = find(name)
+    except NoExamError as error:
+        if os.environ.get("NBGRADER_EXECUTION"):
+            raise
+        _show({"text/plain": str(error)})
+        return None
+    seconds = float(os.environ.get("CONVCRAFT_SECONDS", "10"))
+    records = observe(name, exercise.probe, impl, seed=0, bans=exercise.bans, seconds=seconds)
+    verdict: Verdict = judge(exercise, records, seed=0)
+    _show(bundle(verdict))
+    return verdict.points
+
+
+@contextmanager
+def try_it(name: str) -> Iterator[None]:
+    """A block that tries the reader's answer, or says that it waits for one."""
+    try:
+        yield
+    except NotImplementedError:
+        _show({"text/plain": f"This cell waits for your {name}."})
+
+
+def _show(data: dict[str, str]) -> None:
+    """Display in a notebook; print elsewhere."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        shell = None
+    else:
+        shell = get_ipython()
+    if shell is None:
+        print(data["text/plain"])
+    else:
+        display(data, raw=True)

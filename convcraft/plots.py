@@ -1,0 +1,123 @@
+"""Pictures for chapters: one palette, rows of images, grids of numbers, explorers."""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+# Okabe and Ito's palette: told apart with any colour vision.
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#7A7A7A"
+
+_STYLE = {
+    "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY]),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.size": 10,
+    "image.interpolation": "nearest",
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+}
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults to the course's."""
+    plt.rcParams.update(_STYLE)
+
+
+def images(pictures: Sequence[Tensor], titles: Sequence[str] | None = None, cmap: str = "gray",
+           vmin: float | None = None, vmax: float | None = None, height: float = 2.2) -> Figure:
+    """Draw pictures in a row.
+
+    Args:
+        pictures: tensors (H, W), (1, H, W) or (3, H, W); colours in [0, 1].
+        titles: one for each.
+        vmin, vmax: the values drawn darkest and lightest; each picture's own by default.
+        height: of a picture, in inches.
+    """
+    shown = [picture.detach().squeeze(0) if picture.ndim == 3 else picture.detach() for picture in pictures]
+    shown = [picture.permute(1, 2, 0) if picture.ndim == 3 else picture for picture in shown]
+    ratios = [picture.shape[1] / picture.shape[0] for picture in shown]
+    figure, row = plt.subplots(1, len(shown), figsize=(height * sum(ratios) + 0.1 * len(shown), height + 0.35),
+                               width_ratios=ratios, squeeze=False)
+    for index, (axes, picture) in enumerate(zip(row[0], shown, strict=True)):
+        axes.imshow(picture, cmap=cmap, vmin=vmin, vmax=vmax)
+        axes.set_axis_off()
+        if titles is not None:
+            axes.set_title(titles[index])
+    return figure
+
+
+def numbers(axes: Axes, array: Tensor, highlight: tuple[int, int, int, int] | None = None, fmt: str = "{:g}",
+            colour: str = ORANGE) -> None:
+    """Draw a matrix as a grid of numbers.
+
+    Args:
+        array: (H, W).
+        highlight: (row, column, height, width) of a window to mark.
+        fmt: format of one number.
+        colour: of the window.
+    """
+    array = torch.as_tensor(array)
+    rows, columns = array.shape
+    for row in range(rows):
+        for column in range(columns):
+            axes.add_patch(Rectangle((column, row), 1, 1, facecolor="white", edgecolor="#999999", linewidth=0.8))
+            text = fmt.format(array[row, column].item()).replace("-", "−")
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=11)
+    if highlight is not None:
+        row, column, height, width = highlight
+        axes.add_patch(Rectangle((column, row), width, height, facecolor=colour, alpha=0.3))
+        axes.add_patch(Rectangle((column, row), width, height, fill=False, edgecolor=colour, linewidth=2.5))
+    axes.set(xlim=(-0.1, columns + 0.1), ylim=(rows + 0.1, -0.1), aspect="equal")
+    axes.set_axis_off()
+
+
+def explore(draw: Callable[..., Figure], **ranges) -> None:
+    """Sliders for a figure; where no widget can run, its first frame folds out as a picture.
+
+    Args:
+        draw: draws the figure for one choice of values and returns it.
+        ranges: a control each: `(low, high)` or `(low, high, step)` a slider, a list a choice, a bool a tick box.
+    """
+    import ipywidgets
+    from IPython.display import HTML, display
+
+    controls = {name: ipywidgets.interactive.widget_from_abbrev(range_, _first(range_))
+                for name, range_ in ranges.items()}
+    for name, control in controls.items():
+        control.description = name.replace("_", " ")
+        control.style.description_width = "9em"
+        if hasattr(control, "continuous_update"):
+            control.continuous_update = False
+
+    first = draw(**{name: control.value for name, control in controls.items()})
+    buffer = io.BytesIO()
+    first.savefig(buffer, format="png", dpi=80)
+    plt.close(first)
+
+    def show(**values):
+        figure = draw(**values)
+        display(figure)
+        plt.close(figure)
+
+    settings = ", ".join(f"{name.replace('_', ' ')} {control.value}" for name, control in controls.items())
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    display(ipywidgets.VBox([*controls.values(), ipywidgets.interactive_output(show, controls)]))
+    display(HTML(f"<details><summary>The first frame as a picture ({settings})</summary>"
+                 f'<img alt="The explorer at {settings}" src="data:image/png;base64,{picture}"></details>'))
+
+
+def _first(range_):
+    """The value that a control starts from: the low end, the first choice, the tick as given."""
+    return range_ if isinstance(range_, bool) else range_[0]
