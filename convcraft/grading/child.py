@@ -15,7 +15,7 @@ import matplotlib.pyplot
 import matplotlib_inline.backend_inline  # noqa: F401
 import numpy
 import torch
-import torch._dynamo  # noqa: F401  (operator modes import it when first used)
+import torch._dynamo
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -23,7 +23,7 @@ from traitlets.config import Config
 
 import convcraft
 import convcraft.data
-import convcraft.plots  # noqa: F401
+import convcraft.plots
 from convcraft.exam import observe
 from convcraft.exam.limits import OutOfTime, time_limit
 from convcraft.grading import wire

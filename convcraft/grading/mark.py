@@ -29,7 +29,7 @@ class Course:
     root: Path
     source: Path
     sealed: bool = True
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)

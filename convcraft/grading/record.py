@@ -47,7 +47,7 @@ def only_grader(root: Path) -> Iterator[None]:
     try:
         file = open(path, "a+")  # noqa: SIM115  (closed below, after the lock)
     except OSError as error:
-        raise GradingError(f"{path}: cannot be written: {error.strerror}. Make the course's folder writable.") from error
+        raise GradingError(f"{path}: {error.strerror}. Make the course's folder writable.") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,7 +131,7 @@ class Recorder:
         """Write one submission. Whatever ends this process, the next run finds it recorded or does it again.
 
         Raises:
-            GradingError: the disk is full, or a file or the gradebook cannot be written; the gradebook is then as before.
+            GradingError: the disk is full, or a file or the gradebook cannot be written; neither has changed then.
         """
         task = result.task
         target = Path(self.coursedir.format_path(self.coursedir.autograded_directory, task.student, task.assignment))

@@ -75,8 +75,8 @@ def _walls(course: Path) -> list[str]:
         walls += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SYS_ADMIN"]
     else:
         walls += ["--unshare-user", "--uid", "1000", "--gid", "1000"]
-    for path in sorted({str(parent) for path in [*shown, f"{_LIBRARY}/convcraft"] for parent in Path(path).parents}):
-        walls += ["--perms", "0755", "--dir", path]  # bubblewrap's own are for root's eyes alone
+    for parent in sorted({str(each) for path in [*shown, f"{_LIBRARY}/convcraft"] for each in Path(path).parents}):
+        walls += ["--perms", "0755", "--dir", parent]  # bubblewrap's own are for root's eyes alone
     for path in shown:
         # A link such as /bin stays a link: what it leads to is shown anyway.
         walls += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind", path, path]
@@ -97,7 +97,7 @@ def environment(scratch: str, library: str) -> dict[str, str]:
         "HOME": scratch, "TMPDIR": scratch, "MPLCONFIGDIR": scratch, "IPYTHONDIR": scratch, "PYTHONPATH": library,
         "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1",
-        "PYTHONSAFEPATH": "1",
+        "PYTHONSAFEPATH": "1", "JOBLIB_MULTIPROCESSING": "0",
     }
 
 

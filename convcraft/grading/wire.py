@@ -1,4 +1,4 @@
-"""What grader and sandbox say to each other: frames on a stream, whole messages with file descriptors on a control socket."""
+"""What grader and sandbox say to each other: frames on a stream; messages with open files on a control socket."""
 
 import json
 import socket

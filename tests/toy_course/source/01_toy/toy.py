@@ -21,6 +21,7 @@ import torch
 
 from convcraft import examine, try_it
 
+
 # %% nbgrader={"grade_id": "toy_relu", "solution": true}
 def toy_relu(x):
     """Zero where x is negative, x elsewhere; any shape."""
