@@ -1,6 +1,7 @@
 """One submission from a student's folder to marks: read, rebuild, run, judge. What a worker does."""
 
 import atexit
+import math
 import os
 import time
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from convcraft.grading.rebuild import Rebuilt, rebuild
 from convcraft.grading.run import Limits, Ran, Warm, run
 
 NO_RESPONSE = "No response."
+UNJUDGED = "What was observed here is nothing that could be judged."
 _MAX_HTML = 2_000_000
 
 
@@ -45,14 +47,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Mark:
-    """The points of one graded cell, and the comment on its answer (None: nothing to say)."""
+    """The points of one graded cell, and the comment on its answer (None: nothing to say).
+
+    `facts` is what a report wants to know; it stands in the cell's metadata, too (see `facts`).
+    """
 
     grade_id: str
     solution_id: str
     points: float
     max_points: float
     comment: str | None
-    verdict: Verdict
+    facts: dict
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,16 @@ def mark(course: Course, task: Task) -> Result:
     return Result(task, marked, time.perf_counter() - begin)
 
 
+def facts(verdict: Verdict, grade_id: str, *, answered: bool) -> dict:
+    """What a report wants to know of one answer, fit for JSON."""
+    failed = [{"aspect": row.name, "detail": _plain(row.detail), "diagnosis": row.diagnosis}
+              for row in verdict.rows if not row.passed]
+    seconds = verdict.seconds if math.isfinite(verdict.seconds) else 0.0
+    return {"exercise": verdict.exercise, "grade_id": grade_id, "points": verdict.points,
+            "max_points": verdict.max_points, "answered": answered, "failed": failed,
+            "diagnoses": verdict.diagnoses, "seconds": round(seconds, 3)}
+
+
 def mark_notebook(course: Course, rebuilt: Rebuilt, seed: int) -> Marked:
     """Run and judge a rebuilt notebook."""
     exercises, steps = exercises_of(course.source), rebuilt.steps()
@@ -106,14 +121,24 @@ def mark_notebook(course: Course, rebuilt: Rebuilt, seed: int) -> Marked:
             rebuilt.origin[number] = rebuilt.origin[number] if not rebuilt.cells[number]["outputs"] else None
             continue
         exam = exams[name]
-        verdict = judge(exercises[exam.exercise], ran.records, seed)
-        rebuilt.cells[number] = {**cell, "outputs": _shown(verdict, ran)}
+        verdict = _judged(exercises[exam.exercise], ran, seed)
+        answered = exam.exercise not in rebuilt.unanswered
+        known = facts(verdict, name, answered=answered)
+        metadata = {**cell["metadata"], "convcraft": known}
+        rebuilt.cells[number] = {**cell, "metadata": metadata, "outputs": _shown(verdict, ran)}
         rebuilt.origin[number] = None
         solution = exam.exercise if exam.exercise in rebuilt.chapter.solutions else ""
-        unanswered = exam.exercise in rebuilt.unanswered
-        comment = NO_RESPONSE if unanswered else "\n".join(verdict.diagnoses) or ran.ended or None
-        marks.append(Mark(name, solution, verdict.points, exam.points, comment, verdict))
+        comment = "\n\n".join(verdict.diagnoses) or ran.ended or None
+        marks.append(Mark(name, solution, verdict.points, exam.points, comment if answered else NO_RESPONSE, known))
     return Marked(rebuilt.chapter.name, rebuilt.text(), marks, rebuilt.remarks)
+
+
+def _judged(exercise: Exercise, ran: Ran, seed: int) -> Verdict:
+    try:
+        return judge(exercise, ran.records, seed)
+    except Exception:  # no answer makes the judge raise; what was forged may, and earns nothing
+        ran.ended = UNJUDGED
+        return judge(exercise, [], seed)
 
 
 @lru_cache(maxsize=64)
@@ -122,21 +147,31 @@ def chapter(path: Path) -> Chapter:
     return chapters.load(path)
 
 
-@cache
 def exercises_of(source: Path) -> dict[str, Exercise]:
-    """The course's exercises, with one thread, so that a process may still fork afterwards."""
-    torch.set_num_threads(1)
+    """The course's exercises, as they are written now."""
+    return _exercises(source, _version(source))
+
+
+@cache
+def _exercises(source: Path, version: tuple) -> dict[str, Exercise]:
+    torch.set_num_threads(1)  # so that a process may still fork afterwards
+    load_course.cache_clear()
     return load_course(source)
 
 
-_warm: dict[Course, Warm] = {}
+def _version(source: Path) -> tuple:
+    return tuple((path.parent.name, path.stat().st_mtime_ns) for path in sorted(source.glob("*/exercises.py")))
+
+
+_warm: dict[tuple[Path, bool, tuple], Warm] = {}
 
 
 def warm(course: Course) -> Warm:
     """The warm process of this machine: inherited from the parent where there is one, else a new one."""
-    running = _warm.get(course)
+    wanted = (course.root, course.sealed, _version(course.source))
+    running = _warm.get(wanted)
     if running is None or not running.alive():
-        running = _warm[course] = Warm(exercises_of(course.source), course.root, sealed=course.sealed)
+        running = _warm[wanted] = Warm(exercises_of(course.source), course.root, sealed=course.sealed)
         owner = os.getpid()
         atexit.register(lambda: running.close() if os.getpid() == owner else None)
     return running
@@ -173,6 +208,11 @@ def _shown(verdict: Verdict, ran: Ran) -> list[dict]:
               "execution_count": None}
     shown = {"output_type": "display_data", "data": data, "metadata": {}}
     return [shown, *calm, *_note(ran.ended), points]
+
+
+def _plain(text: str, limit: int = 300) -> str:
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= limit else text[:limit - 1] + "…"
 
 
 def _note(text: str) -> list[dict]:

@@ -156,7 +156,7 @@ class Recorder:
         half.chmod(0o755)
         for notebook in result.notebooks:
             path = half / f"{notebook.name}.ipynb"
-            path.write_text(notebook.text, encoding="utf-8")
+            path.write_bytes(notebook.text.encode("utf-8", "replace"))
             path.chmod(0o444)
         when = result.task.folder / "timestamp.txt"
         if timestamp(result.task.folder):
@@ -188,8 +188,9 @@ class Recorder:
         assignment = self._gradebook.find_assignment(task.assignment)
         submission = self._db.query(SubmittedAssignment).filter_by(assignment=assignment, student=student).one_or_none()
         if submission is None:
-            submission = _mirror(assignment, student)
-            self._db.add(submission)
+            with self._db.no_autoflush:
+                submission = _mirror(assignment, student)
+                self._db.add(submission)
         submission.timestamp = timestamp(task.folder)
         return submission
 

@@ -88,7 +88,7 @@ class Warm:
 
     def alive(self) -> bool:
         """Whether it still answers."""
-        return not select.select([self.control], [], [], 0)[0]
+        return self.control.fileno() >= 0 and not select.select([self.control], [], [], 0)[0]
 
     def close(self) -> None:
         """End it, with every child that is left."""
