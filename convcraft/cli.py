@@ -126,17 +126,40 @@ def check(names: tuple[str, ...]) -> None:
     _console.print("Everything that is generated is what the source gives.")
 
 
-@main.command("work")
+@main.command()
+@click.option("--port", default=8888, show_default=True, help="Where it is taken, the next free one is used.")
 @click.option("--folder", type=_folder, default=ROOT / "work", show_default="work/")
-def lay_out_work(folder: Path) -> None:
-    """Lay out a reader's own copies of the chapters; nothing that was changed is touched."""
+@click.argument("options", nargs=-1, metavar="[-- JUPYTERLAB'S OWN OPTIONS]")
+def lab(port: int, folder: Path, options: tuple[str, ...]) -> None:
+    """Open JupyterLab on a reader's own copies; nothing that was changed is touched."""
+    from convcraft.serve import ExchangeError, open_exchange, start
     from convcraft.work import WorkError, lay_out
 
     try:
         for message in lay_out(ROOT, folder):
             _console.print(escape(message))
-    except WorkError as error:
+        open_exchange(ROOT)
+    except (WorkError, ExchangeError) as error:
         raise click.ClickException(str(error)) from error
+    start(ROOT, folder.resolve(), port, options)
+
+
+@main.command()
+@click.option("--port", default=8888, show_default=True, help="Where it is taken, the next free one is used.")
+@click.argument("options", nargs=-1, metavar="[-- JUPYTERLAB'S OWN OPTIONS]")
+def teach(port: int, options: tuple[str, ...]) -> None:
+    """Open JupyterLab as the course's teacher, with the formgrader."""
+    from convcraft.build.notebooks import prepare
+    from convcraft.build.source import SourceError, chapters
+    from convcraft.serve import ExchangeError, open_exchange, start
+
+    try:
+        for chapter in chapters(ROOT):
+            prepare(chapter)  # what the formgrader releases
+        open_exchange(ROOT)
+    except (SourceError, ExchangeError) as error:
+        raise click.ClickException(str(error)) from error
+    start(ROOT, ROOT, port, options)
 
 
 @main.command()
@@ -164,3 +187,25 @@ def exams(folder: Path) -> None:
     for exercise in course.values():
         seal(exercise, folder)
     _console.print(f"Sealed {len(course)} exams in {escape(str(folder))}; set CONVCRAFT_EXAMS to that folder.")
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[CHAPTER]...")
+@click.option("--folder", type=_folder, default=ROOT / "demo", show_default="demo/")
+def demo(names: tuple[str, ...], folder: Path) -> None:
+    """Make up a class, let it submit, grade it, and fail if anybody got the wrong marks."""
+    from convcraft.demo import run
+
+    sys.exit(0 if run(ROOT, folder, names, _console) else 1)
+
+
+def _grading() -> None:
+    try:
+        from convcraft.grading.command import grade
+    except ModuleNotFoundError:
+        return
+
+    main.add_command(grade)
+
+
+_grading()

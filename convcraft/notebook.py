@@ -38,8 +38,7 @@ def examine(name: str, impl: object) -> float | None:
             raise
         _show({"text/plain": str(error)})
         return None
-    seconds = float(os.environ.get("CONVCRAFT_SECONDS", "10"))
-    records = observe(name, exercise.probe, impl, seed=0, bans=exercise.bans, seconds=seconds)
+    records = observe(name, exercise.probe, impl, seed=0, bans=exercise.bans, seconds=_seconds())
     verdict: Verdict = judge(exercise, records, seed=0)
     _show(bundle(verdict))
     return verdict.points
@@ -52,6 +51,15 @@ def try_it(name: str) -> Iterator[None]:
         yield
     except NotImplementedError:
         _show({"text/plain": f"This cell waits for your {name}."})
+
+
+def _seconds() -> float:
+    """The limit for one aspect, from the environment."""
+    given = os.environ.get("CONVCRAFT_SECONDS", "10")
+    try:
+        return float(given)
+    except ValueError as error:
+        raise ValueError(f"CONVCRAFT_SECONDS must be a number of seconds, not {given!r}; change or unset it") from error
 
 
 def _show(data: dict[str, str]) -> None:

@@ -29,7 +29,7 @@ def lay_out(root: Path, work: Path) -> list[str]:
         work.mkdir(parents=True, exist_ok=True)
         laid_out = _read(work / _NOTE)
         messages = [_lay_out_chapter(folder, work, laid_out) for folder in released]
-        (work / _NOTE).write_text(json.dumps(laid_out, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        _write(work / _NOTE, laid_out)
     except (FileExistsError, NotADirectoryError) as error:
         raise WorkError(f"{work} is a file; move it away: the readers' copies belong there") from error
     except PermissionError as error:
@@ -44,9 +44,9 @@ def fresh(root: Path, work: Path, chapter: str) -> str:
         WorkError: there is no released chapter of that name.
     """
     source, target = root / RELEASED / chapter, work / chapter
-    if not chapter or not source.is_dir():
-        names = ", ".join(sorted(path.parent.name for path in (root / RELEASED).glob("*/*.ipynb")))
-        raise WorkError(f"{root / RELEASED}: no chapter {chapter!r}; there are {names or 'none'}")
+    names = sorted(path.parent.name for path in (root / RELEASED).glob("*/*.ipynb"))
+    if chapter not in names:
+        raise WorkError(f"{root / RELEASED}: no chapter {chapter!r}; there are {', '.join(names) or 'none'}")
     message = f"{target} is new."
     if target.exists():
         number = 1
@@ -57,7 +57,7 @@ def fresh(root: Path, work: Path, chapter: str) -> str:
     laid_out = _read(work / _NOTE)
     shutil.copytree(source, target)
     laid_out[chapter] = {"release": _digest(source), "copy": _digest(target)}
-    (work / _NOTE).write_text(json.dumps(laid_out, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _write(work / _NOTE, laid_out)
     return message
 
 
@@ -94,4 +94,13 @@ def _digest(folder: Path) -> str:
 
 
 def _read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """What was laid out before: chapter → digests of the release and of the copy."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise WorkError(f"{path} cannot be read; delete it (chapters that you changed are then left as they are)"
+                        ) from error
+
+
+def _write(path: Path, laid_out: dict) -> None:
+    path.write_text(json.dumps(laid_out, indent=1, sort_keys=True) + "\n", encoding="utf-8")

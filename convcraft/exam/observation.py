@@ -80,8 +80,8 @@ class Record:
             tensors = safetensors.torch.load(data)
             record = Record(header["aspect"], _decode(header["observation"], tensors), tuple(header["banned"]),
                             header["output"], header["seconds"])
-        except (SafetensorError, KeyError, IndexError, TypeError, AttributeError, RecursionError, UnicodeDecodeError,
-                OverflowError, RuntimeError) as error:
+        except (SafetensorError, json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError,
+                RecursionError, UnicodeDecodeError, OverflowError, RuntimeError) as error:
             raise ValueError(f"not a record: {type(error).__name__}") from error
         texts = (record.aspect, record.output, *record.banned)
         if not all(isinstance(text, str) for text in texts) or not isinstance(record.seconds, (int, float)):

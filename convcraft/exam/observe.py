@@ -50,8 +50,8 @@ def _refusal(name: str, given: object) -> Callable:
     kind = "None" if given is None else f"an object of type {type(given).__name__[:40]}"
 
     def answer(*args, **kwargs):
-        raise NotCallableError(f"The exam was given {kind}; it wants your function or class itself, without "
-                               f'parentheses: examine("{name}", {name}).')
+        raise NotCallableError(f'The exam was given {kind}. Give it the function or class itself: '
+                               f'examine("{name}", {name}).')
 
     return answer
 
@@ -106,7 +106,7 @@ def _failure(error: BaseException) -> Failure:
         message = " ".join(str(error).split())
     except Exception:
         message = "(its message cannot be shown)"
-    message = message if len(message) <= 120 else message[:119] + "…"
+    message = message if len(message) <= 160 else message[:159] + "…"
     return Failure(type(error).__name__[:80], message or "no message", _place(error))
 
 

@@ -1,0 +1,15 @@
+"""What all tests share."""
+
+import os
+
+import pytest
+import torch
+
+from convcraft.build.source import chapters
+from convcraft.cli import ROOT
+
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
+
+CHAPTERS = chapters(ROOT)
+EXERCISES = [pytest.param(chapter, name, id=name) for chapter in CHAPTERS for name in chapter.exercises]

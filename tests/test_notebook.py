@@ -1,0 +1,74 @@
+"""What a notebook's cells call."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import convcraft
+from convcraft.exam import NoExamError, load_chapter
+from convcraft.exam.sealed import seal
+
+TOY = Path(__file__).parent / "toy_course/source/01_toy/exercises.py"
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """Sealed toy exams, so that `examine` finds exercises that are not the course's."""
+    for exercise in load_chapter(TOY).values():
+        seal(exercise, tmp_path)
+    monkeypatch.setenv("CONVCRAFT_EXAMS", str(tmp_path))
+    return tmp_path
+
+
+def test_examine_returns_points_and_shows_the_table(toy, capsys):
+    assert convcraft.examine("toy_affine", lambda x, scale, shift=0.0: x * scale + shift) == 30
+    assert "30 of 30 points" in capsys.readouterr().out
+
+
+def test_partial_credit_is_a_number(toy):
+    assert convcraft.examine("toy_affine", lambda x, scale, shift=0.0: (x + shift) * scale) == 10
+
+
+def test_an_unknown_name_is_met_with_a_suggestion(toy, capsys):
+    assert convcraft.examine("toy_afine", None) is None
+    assert "did you mean 'toy_affine'?" in capsys.readouterr().out
+
+
+def test_without_an_exam_there_are_no_marks_and_no_false_success(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CONVCRAFT_EXAMS", str(tmp_path))
+    assert convcraft.examine("conv2d", lambda: None) is None
+    assert "no exercise 'conv2d'" in capsys.readouterr().out
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    with pytest.raises(NoExamError):
+        convcraft.examine("conv2d", lambda: None)
+
+
+def test_a_limit_on_time_comes_from_the_environment(toy, monkeypatch, capsys):
+    def endless(x):
+        while True:
+            pass
+    monkeypatch.setenv("CONVCRAFT_SECONDS", "0.3")
+    assert convcraft.examine("toy_relu", endless) == 0
+    assert "after 0.3 seconds" in capsys.readouterr().out
+
+
+def test_a_limit_on_time_that_is_no_number_is_told_so(toy, monkeypatch):
+    monkeypatch.setenv("CONVCRAFT_SECONDS", "soon")
+    with pytest.raises(ValueError, match=r"CONVCRAFT_SECONDS.*'soon'"):
+        convcraft.examine("toy_relu", abs)
+
+
+def test_try_it_waits_for_an_answer_and_hides_no_mistake(capsys):
+    with convcraft.try_it("conv2d"):
+        raise NotImplementedError
+    assert capsys.readouterr().out == "This cell waits for your conv2d.\n"
+    with pytest.raises(ZeroDivisionError), convcraft.try_it("conv2d"):
+        1 / 0  # noqa: B018
+
+
+def test_the_packages_of_an_exam_know_nothing_of_jupyter():
+    code = ("import sys, convcraft.exam; "
+            "print(sorted({'IPython', 'nbgrader', 'nbformat', 'jupytext'} & set(sys.modules)))")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
