@@ -17,7 +17,7 @@ from convcraft.grading import sandbox
 from convcraft.grading.feedback import Feedback
 from convcraft.grading.mark import Course, Result, Task, mark, seed_for, warm
 from convcraft.grading.record import GradingError, Recorder, only_grader, secret_seed
-from convcraft.grading.run import SandboxError, interruptible
+from convcraft.grading.run import SandboxError, follow_parent
 
 CONFIG = "nbgrader_config.py"
 BAD_NAME = "This folder's name is no student's: a gradebook cannot hold it. Rename it and grade again."
@@ -181,7 +181,7 @@ def _results(course: Course, tasks: list[Task], workers: int, executor: Executor
             except SandboxError as error:
                 raise GradingError(str(error)) from error
             executor = stack.enter_context(_Here() if workers == 1 else ProcessPoolExecutor(
-                workers, mp_context=get_context("fork"), initializer=interruptible))
+                workers, mp_context=get_context("fork"), initializer=follow_parent))
         waiting = iter(tasks)
         under_way: dict[Future, Task] = {}
         while True:

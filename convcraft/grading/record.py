@@ -6,6 +6,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,7 +28,7 @@ from nbgrader.preprocessors import AssignLatePenalties, SaveCells
 from nbgrader.utils import parse_utc
 from sqlalchemy.exc import SQLAlchemyError
 
-from convcraft.grading.mark import Mark, Result
+from convcraft.grading.mark import Mark, Result, Task
 
 _HALF = ".unfinished-"
 
@@ -37,44 +38,50 @@ class GradingError(RuntimeError):
 
 
 @contextmanager
-def only_grader(root: Path) -> Iterator[None]:
+def only_grader(root: Path, patience: float = 1.0) -> Iterator[None]:
     """Hold the course's lock.
+
+    Args:
+        patience: seconds to wait for another grader to finish.
 
     Raises:
         GradingError: another grader is at work here.
     """
-    path = root / "gradebook.db.lock"
+    path, deadline = root / "gradebook.db.lock", time.monotonic() + patience
     try:
         file = open(path, "a+")  # noqa: SIM115  (closed below, after the lock)
     except OSError as error:
         raise GradingError(f"{path}: {error.strerror}. Make the course's folder writable.") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            raise GradingError(f"Another grader is at work in {root} (process {file.read().strip() or 'unknown'}); "
-                               "wait until it has finished.") from error
+        while not _locked(file):
+            if time.monotonic() > deadline:
+                file.seek(0)
+                raise GradingError(f"Another grader is at work in {root} (process {file.read().strip() or 'unknown'}); "
+                                   "wait until it has finished.")
+            time.sleep(0.05)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
 
 
+def _locked(file) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def secret_seed(root: Path) -> int:
-    """The class's seed, from `exam_seed` beside the gradebook; made once, for its owner's eyes alone."""
+    """The class's seed, from `exam_seed` beside the gradebook; made once (hold the lock), for its owner alone."""
     path = root / "exam_seed"
     if not path.exists():
-        half = path.with_name(f"{path.name}{_HALF}{os.getpid()}")
-        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w") as file:
+        half = root / f"exam_seed{_HALF}"
+        half.unlink(missing_ok=True)
+        with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(f"{secrets.randbits(62)}\n")
-        try:
-            os.link(half, path)  # whoever comes second leaves the first one's
-        except FileExistsError:
-            pass
-        finally:
-            half.unlink()
+        os.rename(half, path)
     try:
         return int(path.read_text())
     except ValueError as error:
@@ -135,22 +142,33 @@ class Recorder:
         """
         task = result.task
         target = Path(self.coursedir.format_path(self.coursedir.autograded_directory, task.student, task.assignment))
-        half = Path(tempfile.mkdtemp(dir=self._half))
+        half = None
         try:
+            half = Path(tempfile.mkdtemp(dir=self._half))
             self._write_files(half, result)
-            self._write_rows(result)
-            self._db.commit()
+            self.record_rows(result)
             _put(half, target)
-        except (OSError, SQLAlchemyError) as error:
-            self._db.rollback()
-            reason = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
-            raise GradingError(f"{task.student}, {task.assignment}: the marks cannot be written: {reason} "
-                               f"({target}). Marks recorded before this stand; mend it and grade again.") from error
+        except OSError as error:
+            raise _unwritten(task, error, target) from error
         finally:
-            shutil.rmtree(half, ignore_errors=True)
+            if half:
+                shutil.rmtree(half, ignore_errors=True)
         stale = Path(self.coursedir.format_path(self.coursedir.feedback_directory, task.student, task.assignment))
         if stale.is_dir():
             shutil.rmtree(stale)
+
+    def record_rows(self, result: Result) -> None:
+        """Write a submission's marks into the gradebook, all or none.
+
+        Raises:
+            GradingError: it cannot be written.
+        """
+        try:
+            self._write_rows(result)
+            self._db.commit()
+        except SQLAlchemyError as error:
+            self._db.rollback()
+            raise _unwritten(result.task, error, self.coursedir.db_url) from error
 
     def _write_files(self, half: Path, result: Result) -> None:
         half.chmod(0o755)
@@ -201,6 +219,12 @@ class Recorder:
         self._db.refresh(notebook)
         penalty = self._penalties.plugin_inst.late_submission_penalty(submission.student.id, notebook.score, late)
         return None if penalty is None else self._penalties._check_late_penalty(notebook, penalty)
+
+
+def _unwritten(task: Task, error: Exception, place: object) -> GradingError:
+    reason = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
+    return GradingError(f"{task.student}, {task.assignment}: the marks cannot be written: {reason} ({place}). Marks "
+                        "recorded before this stand; mend it and grade again.")
 
 
 def timestamp(folder: Path) -> datetime | None:

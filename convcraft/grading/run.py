@@ -239,6 +239,7 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def interruptible() -> None:
-    """In a worker: leave Ctrl-C to the process that gives out the work."""
+def follow_parent() -> None:
+    """In a worker: leave Ctrl-C to the process that gives out the work, and end when it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sandbox.die_with_parent()

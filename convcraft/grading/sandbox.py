@@ -107,7 +107,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 _NOSUID, _NODEV, _NOEXEC, _REC, _PRIVATE = 2, 4, 8, 16384, 1 << 18
-_SET_DUMPABLE, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 4, 36, 38
+_SET_PDEATHSIG, _SET_DUMPABLE, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 36, 38
 
 
 def become_nobody() -> None:
@@ -169,6 +169,12 @@ def memory_used(pid: int) -> int:
         except OSError:  # ended meanwhile, or not ours to see
             continue
     return total
+
+
+def die_with_parent() -> None:
+    """Let this process be killed when its parent ends."""
+    if sys.platform == "linux":
+        _call("prctl", _SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def adopt() -> None:
