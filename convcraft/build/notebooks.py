@@ -13,14 +13,18 @@ import nbformat
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config, PyFileConfigLoader
 
-from convcraft.build.source import Chapter, relink
+from convcraft.build.source import Chapter, SourceError, relink
 
 RELEASED = Path("notebooks/en")
 PICTURES = "pictures"
 
 
 def prepare(chapter: Chapter) -> None:
-    """Put beside the script what nbgrader releases: the notebook and the pictures. Neither is committed."""
+    """Put beside the script what nbgrader releases: the notebook and the pictures. Neither is committed.
+
+    Raises:
+        SourceError: a picture is missing, or the script is not as it should be.
+    """
     notebook = chapter.notebook()
     relink(notebook, PICTURES)
     nbformat.write(notebook, chapter.script.with_suffix(".ipynb"))
@@ -30,6 +34,8 @@ def prepare(chapter: Chapter) -> None:
     if shown:
         target.mkdir()
     for path in shown:
+        if not path.is_file():
+            raise SourceError(f"{chapter.script}: the picture {path.name} is missing; `make assets`, or mend the link")
         shutil.copyfile(path, target / path.name)
 
 

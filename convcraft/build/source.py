@@ -74,7 +74,12 @@ class Chapter:
             _complete(cell, self)
             digest = hashlib.sha256(f"{self.name}/{cell.cell_type}/{cell.source}".encode()).hexdigest()[:12]
             seen[digest] = seen.get(digest, 0) + 1
-            cell.id = cell.metadata.get("nbgrader", {}).get("grade_id") or f"{digest}-{seen[digest]}"
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if grade_id:
+                if grade_id in seen:
+                    raise SourceError(f"{self.script}: the grade_id {grade_id!r} is there twice; rename one")
+                seen[grade_id] = 1
+            cell.id = grade_id or f"{digest}-{seen[digest]}"
         return notebook
 
     def pictures(self) -> list[tuple[str, Path]]:

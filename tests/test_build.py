@@ -1,0 +1,191 @@
+"""From source to what is committed; and the checks that it is what the source gives."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from convcraft.build import assets, notebooks, solutions
+from convcraft.build.check import problems
+from convcraft.build.prove import answers, prove
+from convcraft.build.source import SourceError, chapters
+
+pytestmark = pytest.mark.xdist_group("build")
+TOY = Path(__file__).parent / "toy_course"
+SANITIZE = Path(__file__).parent / "nbval_sanitize.cfg"
+FIGURES = '''
+import matplotlib.pyplot as plt
+from PIL import Image
+
+def line():
+    figure, axes = plt.subplots()
+    axes.plot([0, 1], [1, 3])
+    return figure
+
+def blink():
+    return [Image.new("RGB", (8, 8), colour) for colour in ("white", "black")], 300
+
+def _helper():
+    raise AssertionError("a private function is no figure")
+'''
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The toy course, built once; tests take copies."""
+    root = tmp_path_factory.mktemp("course with a space 课程") / "toy"
+    shutil.copytree(TOY, root)
+    folder = root / "source/01_toy"
+    (folder / "figures.py").write_text(FIGURES)
+    script = folder / "toy.py"
+    script.write_text(script.read_text().replace(
+        "# # Toys\n#\n", "# # Toys\n#\n# ![a line that rises](../../assets/01_toy/line.svg)\n"
+                         "# ![a square that blinks](../../assets/01_toy/blink.gif)\n#\n"))
+    (chapter,) = chapters(root)
+    assets.draw(chapter, chapter.assets)
+    notebooks.release([chapter], root)
+    solutions.execute(chapter)
+    return root
+
+
+@pytest.fixture
+def course(built, tmp_path):
+    return shutil.copytree(built, tmp_path / "toy")
+
+
+def complaints(root):
+    return list(problems(chapters(root), root))
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def released(root):
+    return root / "notebooks/en/01_toy/toy.ipynb"
+
+
+def test_a_built_course_has_no_problem(course):
+    assert complaints(course) == []
+
+
+def test_a_second_build_changes_no_byte(course):
+    (chapter,) = chapters(course)
+    folders = [course / "assets", course / "notebooks"]
+    before = {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+    assets.draw(chapter, chapter.assets)
+    notebooks.release([chapter], course)
+    after = {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+    assert before == after
+    assert {path.name for path in after} == {"line.svg", "blink.gif", "toy.ipynb"}
+
+
+def test_a_second_run_of_the_solutions_changes_outputs_at_most(course):
+    (chapter,) = chapters(course)
+    before = nbformat.read(chapter.solution, as_version=4)
+    solutions.execute(chapter)
+    after = nbformat.read(chapter.solution, as_version=4)
+    assert solutions.without_outputs(before) == solutions.without_outputs(after)
+
+
+def test_what_students_open_holds_stubs_exams_and_pictures(course):
+    notebook = nbformat.read(released(course), as_version=4)
+    nbformat.validate(notebook)
+    facts = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
+    assert sum(fact.points for fact in facts if fact.grade) == 100
+    assert all(fact.locked == fact.grade for fact in facts)
+    text = released(course).read_text()
+    assert text.count("raise NotImplementedError") == 3
+    assert "x * (x > 0)" not in text
+    assert (released(course).parent / "pictures/line.svg").is_file()
+
+
+def test_cells_keep_their_ids_where_nothing_changed(course):
+    (chapter,) = chapters(course)
+    before = [cell.id for cell in chapter.notebook().cells]
+    edit(chapter.script, "Scale, then shift.", "Scale, and then shift.")
+    after = [cell.id for cell in chapters(course)[0].notebook().cells]
+    assert len(set(after)) == len(after)
+    assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+
+
+def test_solutions_show_no_markers(course):
+    assert "### BEGIN" not in (course / "solutions/01_toy.ipynb").read_text()
+
+
+def test_everyone_who_is_known_to_answer_gets_what_is_due(course):
+    (chapter,) = chapters(course)
+    solution, stub = answers(chapter)
+    for name, exercise in chapter.exercises.items():
+        assert [item.complaint for item in prove(exercise, solution[name], stub[name])] == [""] * 5
+
+
+@pytest.mark.parametrize(("spoil", "says", "remedy"), [
+    (lambda root: edit(released(root), "Toys", "Games"), "toy.ipynb is not what", "make notebooks"),
+    (lambda root: released(root).unlink(), "toy.ipynb is missing", "make notebooks"),
+    (lambda root: edit(root / "solutions/01_toy.ipynb", "Toys", "Games"), "01_toy.ipynb is not what", "make solutions"),
+    (lambda root: (root / "solutions/01_toy.ipynb").unlink(), "01_toy.ipynb is missing", "make solutions"),
+    (lambda root: (root / "assets/01_toy/line.svg").unlink(), "line.svg is missing", "make assets"),
+    (lambda root: edit(root / "source/01_toy/figures.py", "[1, 3]", "[1, 2]"), "line.svg is not what", "make assets"),
+    (lambda root: edit(root / "source/01_toy/figures.py", '"black"', '"grey"'), "blink.gif is not what", "make assets"),
+    (lambda root: (root / "assets/01_toy/old.svg").write_text("<svg/>"), "old.svg is drawn by no code", "make assets"),
+    (lambda root: edit(root / "source/01_toy/toy.py", "a line that rises", ""), "no alt text", "write one"),
+    (lambda root: edit(root / "source/01_toy/toy.py", "Scale, then shift.", ""),
+     "the task does not say 'Scale, then shift.'", "copy"),
+    (lambda root: edit(root / "source/01_toy/exercises.py", "points=40", "points=41"), "add up to 101", "points="),
+    (lambda root: edit(root / "source/01_toy/toy.py", '"toy_relu_exam"', '"toy_affine_exam"'), "must be examine", ""),
+    (lambda root: (root / "source/01_toy/toy.py").write_text((root / "source/01_toy/toy.py").read_text() + '''
+# %% nbgrader={"grade_id": "toy_relu_exam", "grade": true}
+examine("toy_relu", toy_relu)
+'''), "grade_id 'toy_relu_exam' is there twice", "rename"),
+    (lambda root: edit(root / "source/01_toy/toy.py", '"grade_id": "toy_relu"', '"grade_id": "toy_rule"'),
+     "'toy_rule' belongs to no exercise", "rename"),
+    (lambda root: edit(released(root), "pictures/line.svg", "../line.svg"), "is not in", "whole"),
+    (lambda root: edit(released(root), "    raise NotImplementedError", "    return x * (x > 0)"),
+     "this line of an answer is in it: 'return x * (x > 0)'", "make notebooks"),
+    (lambda root: edit(released(root), "    raise NotImplementedError", "    return (x + shift) * scale"),
+     "this line of an answer is in it: 'return (x + shift) * scale'", "make notebooks"),
+    (lambda root: shutil.copy(root / "source/01_toy/exercises.py", released(root).parent), "must not be released",
+     "make notebooks"),
+])
+def test_what_is_wrong_is_named_with_its_remedy(course, spoil, says, remedy):
+    spoil(course)
+    found = [problem for problem in complaints(course) if says in problem]
+    assert found, complaints(course)
+    assert remedy in found[0]
+
+
+def test_two_exercises_of_one_name_are_told_apart(course):
+    shutil.copytree(course / "source/01_toy", course / "source/02_toy")
+    with pytest.raises(ValueError, match="also in 01_toy"):
+        from convcraft.exam import load_course
+        load_course(course / "source")
+
+
+def test_an_unknown_chapter_is_named(course):
+    with pytest.raises(SourceError, match="no chapter '09_nothing'; there are 01_toy"):
+        chapters(course, ("09_nothing",))
+
+
+def nbval(root):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval", "--nbval-sanitize-with", SANITIZE, "-p", "no:cacheprovider",
+         "--rootdir", root, "solutions"], cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_nbval_passes_on_what_was_built_and_fails_where_a_reference_breaks(course):
+    assert nbval(course).returncode == 0, nbval(course).stdout
+    path = course / "solutions/01_toy.ipynb"
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        cell["source"] = [line.replace("return x * (x > 0)", "return x * (x < 0)") for line in cell["source"]]
+    path.write_text(json.dumps(notebook))
+    broken = nbval(course)
+    assert broken.returncode == 1
+    assert "toy.ipynb" in broken.stdout
