@@ -9,6 +9,8 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from convcraft.grading.command import grade
+
 ROOT = Path(__file__).resolve().parents[1]
 _console = Console(highlight=False, soft_wrap=True)
 _folder = click.Path(file_okay=False, path_type=Path)
@@ -196,16 +198,11 @@ def demo(names: tuple[str, ...], folder: Path) -> None:
     """Make up a class, let it submit, grade it, and fail if anybody got the wrong marks."""
     from convcraft.demo import run
 
-    sys.exit(0 if run(ROOT, folder, names, _console) else 1)
-
-
-def _grading() -> None:
     try:
-        from convcraft.grading.command import grade
-    except ModuleNotFoundError:
-        return
+        right = run(ROOT, folder, names, _console)
+    except (FileExistsError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if right else 1)
 
-    main.add_command(grade)
 
-
-_grading()
+main.add_command(grade)

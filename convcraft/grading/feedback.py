@@ -15,6 +15,7 @@ from nbgrader.preprocessors import GetGrades
 from traitlets.config import Config
 
 from convcraft.grading.mark import Marked
+from convcraft.grading.record import NOTES
 
 _KEY = "<!-- made from {} -->\n"
 
@@ -43,9 +44,9 @@ class Feedback:
                      "db_url": coursedir.db_url}
             notebook, resources = self._grades.preprocess(notebook, {"nbgrader": facts, "unique_key": path.stem})
             written += self._write(notebook, resources, target / f"{path.stem}.html")
-        stamp = source / "timestamp.txt"
-        if written and stamp.is_file():
-            shutil.copyfile(stamp, target / stamp.name)
+        for name in NOTES if written else ():
+            if (source / name).is_file():
+                shutil.copyfile(source / name, target / name)
         return written
 
     def render(self, marked: Marked, target: Path) -> None:

@@ -33,6 +33,10 @@ from convcraft.grading.mark import Mark, Result, Task
 _HALF = ".unfinished-"
 
 
+NOTES = ("timestamp.txt", "submission_secret.txt")  # nbgrader's own, beside a submission; feedback needs them, too
+_NOTE_BYTES = 4096
+
+
 class GradingError(RuntimeError):
     """Grading cannot go on; the message says why and what to do."""
 
@@ -176,10 +180,11 @@ class Recorder:
             path = half / f"{notebook.name}.ipynb"
             path.write_bytes(notebook.text.encode("utf-8", "replace"))
             path.chmod(0o444)
-        when = result.task.folder / "timestamp.txt"
-        if timestamp(result.task.folder):
-            shutil.copyfile(when, half / "timestamp.txt", follow_symlinks=False)
-            (half / "timestamp.txt").chmod(0o444)
+        for name in NOTES:
+            note = result.task.folder / name
+            if not note.is_symlink() and note.is_file() and note.stat().st_size <= _NOTE_BYTES:
+                shutil.copyfile(note, half / name, follow_symlinks=False)
+                (half / name).chmod(0o444)
 
     def _write_rows(self, result: Result) -> None:
         submission = self._submission(result)
