@@ -105,10 +105,11 @@ def _read_file(path: Path) -> HandedIn:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return HandedIn(None, [(LINK if path.is_symlink() else NO_FILE).format(name=name)])
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        return HandedIn(None, [NO_FILE.format(name=name)])
     with open(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            return HandedIn(None, [NO_FILE.format(name=name)])
         if facts.st_size > MAX_BYTES:
             return HandedIn(None, [TOO_LARGE.format(name=name, size=facts.st_size // 2**20, limit=MAX_BYTES // 2**20)])
         data = file.read(MAX_BYTES + 1)
