@@ -9,7 +9,7 @@ PORT ?= 8888
 
 .DEFAULT_GOAL := help
 .PHONY: help install lab teach grade report fresh demo prove assets notebooks solutions check lint unit browser validate \
-        sample mutants bench test
+        sample mutants margins bench test
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ sample: $(VENV)/installed-test  ## two minutes of mutants
 
 mutants: $(VENV)/installed-test  ## every mutant of every reference; the table goes to bench/README.md
 	$(BIN)/python bench/mutation.py --write $(EXERCISE) $(CHAPTER)
+
+margins: $(VENV)/installed-test  ## right and wrong answers over 50 secret seeds; the table goes to bench/README.md
+	$(BIN)/python bench/margins.py --write
 
 bench: $(VENV)/installed-test  ## the grader beside stock nbgrader; the table goes to bench/README.md
 	$(BIN)/python bench/grading.py --write

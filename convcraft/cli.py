@@ -205,4 +205,20 @@ def demo(names: tuple[str, ...], folder: Path) -> None:
     sys.exit(0 if right else 1)
 
 
+@main.command()
+@click.option("--course", "root", type=_folder, default=ROOT, help="The course's folder. [default: this one]")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default="report.html", show_default=True)
+def report(root: Path, output: Path) -> None:
+    """Where the class stumbles: a table here, and one HTML file."""
+    from convcraft.report import NoMarksError, gather, show, write
+
+    try:
+        found = gather(root.resolve())
+    except NoMarksError as error:
+        raise click.ClickException(str(error)) from error
+    show(found, _console)
+    write(found, output)
+    _console.print(f"With pictures: {escape(output.resolve().as_uri())}")
+
+
 main.add_command(grade)

@@ -1,0 +1,109 @@
+"""Luck: right and wrong answers over many secret seeds, and how far each is from the tolerance.
+
+    python bench/margins.py                 50 seeds, every exercise; the table goes to bench/README.md
+    python bench/margins.py --seeds 5 conv2d
+
+An error is measured in tolerances: at most 1 passes. Reported are the largest error of a right answer's aspect and the
+smallest of the aspect by which a wrong answer is told from a right one. The exit status is 1 where luck changed a mark.
+"""
+
+import math
+import multiprocessing
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from convcraft.build.prove import examined, namespace
+from convcraft.build.source import Chapter, chapters
+from convcraft.exam import Exercise
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "bench" / "README.md"
+BEGIN, END = "<!-- margins -->", "<!-- /margins -->"
+
+
+@dataclass
+class Margin:
+    """Errors of one exercise in tolerances, over all seeds, and what luck changed."""
+
+    name: str
+    right: float = 0.0
+    wrong: float = math.inf
+    failures: list[str] = field(default_factory=list)
+
+
+def measure(folder: Path, name: str, seeds: int) -> Margin:
+    """Examine solution, alternatives and misconceptions of one exercise with each seed."""
+    torch.set_num_threads(1)
+    chapter = Chapter(folder)
+    exercise, margin = chapter.exercises[name], Margin(name)
+    solution = namespace(chapter.notebook(), chapter.name)[name]
+    for seed in range(1, seeds + 1):
+        for answer in (exercise.reference, solution, *exercise.alternatives):
+            _right(exercise, answer, seed, margin)
+        for misconception in exercise.misconceptions:
+            _wrong(exercise, misconception.answer, seed, margin)
+        exercise.expected.cache_clear()
+        exercise.mistaken.cache_clear()
+    return margin
+
+
+def _right(exercise: Exercise, answer, seed: int, margin: Margin) -> None:
+    verdict = examined(exercise, answer, seed, banning=answer is not exercise.reference)
+    if verdict.points != exercise.points:
+        who = getattr(answer, "__name__", repr(answer))
+        margin.failures.append(f"seed {seed}: {who} lost points: {[r.detail for r in verdict.rows if not r.passed]}")
+    margin.right = max(margin.right, *(row.comparison.ratio for row in verdict.rows))
+
+
+def _wrong(exercise: Exercise, answer, seed: int, margin: Margin) -> None:
+    verdict = examined(exercise, answer, seed, banning=False)
+    if verdict.points >= exercise.points:
+        margin.failures.append(f"seed {seed}: {answer.__name__} lost no point")
+        return
+    margin.wrong = min(margin.wrong, max(row.comparison.ratio for row in verdict.rows if not row.passed))
+
+
+def _job(job: tuple[Path, str, int]) -> Margin:
+    return measure(*job)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[EXERCISE|CHAPTER]...")
+@click.option("--seeds", default=50, show_default=True)
+@click.option("--workers", default=2, show_default=True)
+@click.option("--write", is_flag=True, help="Write the table to bench/README.md.")
+def main(names: tuple[str, ...], seeds: int, workers: int, write: bool) -> None:
+    """Measure the margins."""
+    console = Console(highlight=False, soft_wrap=True)
+    jobs = [(chapter.folder, name, seeds) for chapter in chapters(ROOT) for name in chapter.exercises
+            if not names or {chapter.name, name} & set(names)]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        margins = list(track(pool.imap(_job, jobs), "exercises", len(jobs), console=console, transient=True))
+    lines = [f"{seeds} secret seeds; errors in tolerances, of which 1 passes.", "",
+             "| exercise | largest error of a right answer | smallest error of a wrong answer |",
+             "| --- | --: | --: |"]
+    lines += [f"| {margin.name} | {_number(margin.right)} | {_number(margin.wrong)} |" for margin in margins]
+    failures = [f"{margin.name}, {failure}" for margin in margins for failure in margin.failures]
+    lines += ["", f"Marks changed by luck: {len(failures)}."]
+    console.print("\n".join(lines), markup=False)
+    for failure in failures:
+        console.print(failure, style="red", markup=False)
+    if write:
+        text = README.read_text(encoding="utf-8")
+        before, rest = text.split(BEGIN)
+        README.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    sys.exit(1 if failures else 0)
+
+
+def _number(ratio: float) -> str:
+    return "other kind, shape or value" if math.isinf(ratio) else f"{ratio:.2g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Answers of every type and shape: never an error out of `examine`, never a point, always a short message."""
+
+import contextlib
+import io
+
+import pytest
+import torch
+from conftest import CHAPTERS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import convcraft
+from convcraft.exam import find
+from convcraft.exam.compare import _TOLERANCE
+from convcraft.exam.present import html, text
+from convcraft.notebook import judge, observe
+
+NAMES = [name for chapter in CHAPTERS for name in chapter.exercises]
+_DTYPES = [*_TOLERANCE, torch.bool, torch.uint8, torch.int8, torch.int32, torch.int64, torch.complex128]
+
+
+def _tensor(shape, dtype, how):
+    tensor = torch.full(shape, 7.25).to(dtype)
+    match how:
+        case "meta":
+            return tensor.to("meta")
+        case "sparse":
+            return tensor.to_sparse()
+        case "nested":
+            return torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+        case "nan" if dtype.is_floating_point:
+            return tensor * float("nan")
+        case "infinite" if dtype.is_floating_point:
+            return tensor * float("inf")
+        case "grad" if dtype.is_floating_point:
+            return tensor.requires_grad_()
+        case "subclass":
+            return nn.Parameter(tensor, requires_grad=False)
+    return tensor
+
+
+class _Hostile:
+    """Raises or lies whatever is asked of it."""
+
+    def __eq__(self, other):
+        return True
+
+    def __hash__(self):
+        return 0
+
+    def __repr__(self):
+        raise RuntimeError("no representation")
+
+    def __len__(self):
+        return -1
+
+    def __iter__(self):
+        raise RuntimeError("no items")
+
+
+tensors = st.builds(_tensor, st.lists(st.integers(0, 5), max_size=5), st.sampled_from(_DTYPES), st.sampled_from(
+    ["plain", "meta", "sparse", "nested", "nan", "infinite", "grad", "subclass"]))
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(max_size=30),
+                    st.binary(max_size=10))
+values = st.recursive(
+    st.one_of(scalars, tensors, st.builds(_Hostile), st.just(Ellipsis), st.just(NotImplemented), st.just(torch)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.tuples(inner, inner), st.sets(scalars, max_size=3),
+                            st.dictionaries(st.text(max_size=5), inner, max_size=3),
+                            st.builds(lambda item: (each for each in [item]), inner)), max_leaves=6)
+
+
+def _returning(value):
+    return lambda *args, **kwargs: value
+
+
+def _raising(kind):
+    def answer(*args, **kwargs):
+        raise kind("as told")
+    return answer
+
+
+def _module(value):
+    class Answer(nn.Module):
+        def __init__(self, *args, **kwargs):
+            super().__init__()
+
+        def forward(self, *args, **kwargs):
+            return value
+    return Answer
+
+
+def _generator(*args, **kwargs):
+    yield 1
+
+
+functions = st.one_of(
+    st.builds(_returning, values), st.builds(_module, values),
+    st.builds(_raising, st.sampled_from([ValueError, KeyError, SystemExit, MemoryError, StopIteration])),
+    st.sampled_from([_generator, lambda: None, lambda x: x, print, int, type, object, nn.Module, _Hostile]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(answer=st.one_of(functions, values))
+def test_garbage_earns_nothing_but_a_message(name, answer):
+    exercise = find(name)
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        points = convcraft.examine(name, answer)
+    assert points == 0
+    verdict = judge(exercise, observe(name, exercise.probe, answer, seed=0, bans=exercise.bans), seed=0)
+    assert verdict.points == 0
+    for row in verdict.rows:
+        assert row.detail or row.passed
+    table = text(verdict)
+    html(verdict)
+    blocks = table.split("\n  ✗ ")[1:]
+    assert blocks
+    for block, row in zip(blocks, verdict.rows, strict=False):
+        lines = [line for line in block.split("\n  ✓ ")[0].split("\n  What your code printed")[0].splitlines() if line]
+        assert len(lines) <= (8 if row.diagnosis else 4), block
