@@ -297,7 +297,7 @@ import atexit
 atexit.register(lambda: print(100))""",
 }
 for _name, _code in _IN_PROCESS.items():
-    register(_name, cell_first(_code), safe=True)
+    register(_name, cell_first(_code), safe=True, exact=_name != "run_code_patched")
 
 _ANSWERS = {
     "equal_to_everything": """
@@ -393,7 +393,7 @@ def step():
         frame = frame.f_back
 """
 for _name, _code in _CHANNEL.items():
-    register(_name, cell_first(_FORGED + _code), exact=_name != "forged_done")
+    register(_name, cell_first(_FORGED + _code), exact=_name not in ("forged_done", "forged_end"))
 for _name, _value in _RECORDS.items():
     register(_name, in_answer(_FORGED + _SEND_RECORD.replace("{value}", _value)), exact=False)
 
@@ -429,7 +429,7 @@ for top in (ROOT, "/root", "/home", "/work", "/etc", os.path.expanduser("~"), "/
                or name in ("exam_seed", "shadow", "passwd"):
                 found.append(path)
 found += [name for name in os.environ if {SECRET!r} in os.environ[name]]
-print("FOUND" if found else "nothing", found)
+print("FO" "UND" if found else "nothing", found)
 """
 register("reads_everything", cell_first(_READ))
 register("writes_everywhere", cell_first("""
@@ -440,8 +440,9 @@ for place in (ROOT, "/", "/usr", "/etc", "/home", "/opt", "/opt/convcraft", "/de
         open(os.path.join(place, "written-by-an-answer"), "w").close()
         wrote.append(place)
     except OSError: pass
-open("/tmp/written-by-an-answer", "w").close()
-print("FOUND" if wrote else "nothing", wrote)"""))
+import tempfile
+open(os.path.join(tempfile.gettempdir(), "written-by-an-answer"), "w").close()
+print("FO" "UND" if wrote else "nothing", wrote)"""))
 
 
 def network(tcp: int, udp: int, path: str) -> None:
@@ -459,7 +460,7 @@ attempt("UDP", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", {udp}))
 attempt("DNS", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", {udp}))
 attempt("Unix", socket.AF_UNIX, socket.SOCK_STREAM, {path!r})
 attempt("abstract", socket.AF_UNIX, socket.SOCK_STREAM, "\\0convcraft-test")
-print("FOUND" if set(reached) & {{"TCP", "Unix", "abstract"}} else "nothing", reached)"""))
+print("FO" "UND" if set(reached) & {{"TCP", "Unix", "abstract"}} else "nothing", reached)"""))
 
 
 # --- bringing it down ----------------------------------------------------------------------------------------------
@@ -511,7 +512,7 @@ for n in range(16):
     try:
         kept.append(os.memfd_create("x")); os.write(kept[-1], bytes(2**26))
     except OSError: break
-print("FOUND" if len(kept) > 2 else "nothing", len(kept))""",
+print("FO" "UND" if len(kept) > 2 else "nothing", len(kept))""",
     "disk_bomb": """
 for n in range(16):
     with open(f"/tmp/convcraft-bomb-{n}" if SEALED else os.devnull, "wb") as file: file.write(bytes(2**26))""",

@@ -188,8 +188,15 @@ def _run_cell(shell: _Shell, code: str, seconds: float) -> None:
 def _examine(shell: _Shell, voice: _Voice, step: dict, probe, bans, job: dict) -> None:
     try:
         answer = eval(step["answer"], shell.user_ns)
-    except Exception:
-        shell.showtraceback()
-        return
+    except Exception as error:
+        answer = _raising(error)
     for record in observe(step["exam"], probe, answer, seed=job["seed"], bans=bans, seconds=job["seconds"]):
         voice.say(wire.RECORD, record.to_bytes())
+
+
+def _raising(error: Exception):
+    """Stands for an answer that is not there, and says so when it is called."""
+    def answer(*args, **kwargs):
+        raise error.with_traceback(None)
+
+    return answer

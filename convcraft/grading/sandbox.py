@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from convcraft.grading import syscalls
+
 PACKAGE = Path(__file__).resolve().parents[1]
 SCRATCH = "/scratch"  # the only place where an answer can write; empty for each notebook
 _LIBRARY = "/opt/convcraft"
@@ -143,6 +145,7 @@ def close_in() -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     _call("capset", header, (ctypes.c_uint32 * 6)())
     _call("prctl", _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    syscalls.refuse(_libc)
 
 
 def _forbid_more_namespaces() -> None:
