@@ -1,5 +1,6 @@
 """The command `convcraft`: thin, each command one call into the package."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -140,10 +141,10 @@ def lab(port: int, folder: Path, options: tuple[str, ...]) -> None:
     try:
         for message in lay_out(ROOT, folder):
             _console.print(escape(message))
-        open_exchange(ROOT)
+        os.environ["CONVCRAFT_EXCHANGE"] = str(open_exchange(ROOT))
     except (WorkError, ExchangeError) as error:
         raise click.ClickException(str(error)) from error
-    start(ROOT, folder.resolve(), port, options)
+    start(ROOT / "deploy" / "student", folder.resolve(), port, options)
 
 
 @main.command()

@@ -1,11 +1,12 @@
 """What a notebook's cells call: `examine` and `try_it`."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from convcraft.exam import NoExamError, Verdict, find, judge, observe
-from convcraft.exam.present import bundle
+from convcraft.exam.present import bundle, text
 
 _examiner: Callable[[str, object], object] | None = None
 
@@ -40,7 +41,10 @@ def examine(name: str, impl: object) -> float | None:
         return None
     records = observe(name, exercise.probe, impl, seed=0, bans=exercise.bans, seconds=_seconds())
     verdict: Verdict = judge(exercise, records, seed=0)
-    _show(bundle(verdict))
+    if os.environ.get("NBGRADER_VALIDATING") and verdict.points < verdict.max_points:
+        print(text(verdict), file=sys.stderr)  # nbgrader's Validate shows this stream, and no marks come of it
+    else:
+        _show(bundle(verdict))
     return verdict.points
 
 

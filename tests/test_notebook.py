@@ -72,3 +72,11 @@ def test_the_packages_of_an_exam_know_nothing_of_jupyter():
     code = ("import sys, convcraft.exam; "
             "print(sorted({'IPython', 'nbgrader', 'nbformat', 'jupytext'} & set(sys.modules)))")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_validate_is_told_what_fails_and_why(toy, monkeypatch, capsys):
+    monkeypatch.setenv("NBGRADER_VALIDATING", "1")
+    assert convcraft.examine("toy_affine", lambda x, scale, shift=0.0: (x + shift) * scale) == 10
+    assert "The shift was added before scaling." in capsys.readouterr().err
+    assert convcraft.examine("toy_affine", lambda x, scale, shift=0.0: x * scale + shift) == 30
+    assert capsys.readouterr().err == ""

@@ -57,14 +57,15 @@ def html(verdict: Verdict) -> str:
     Colours come from JupyterLab's theme where there is one; every style is inline and every picture embedded.
     """
     e = escape_html.escape
-    body, drawn = [], 0
+    body, drawn, pictured = [], 0, set()
     for row in _rows(verdict):
         mark, colour, word = ("✓", "#1a9850", "passed") if row.passed else ("✗", "#e0533a", "failed")
         first, *rest = _sentences(row)
         cell = f'<span style="{"opacity:.75" if row.passed else "font-weight:600"}">{e(first)}</span>'
         cell += "".join(f'<div style="opacity:.85">{e(part)}</div>' for part in rest)
-        if not row.passed and drawn < _PICTURES and (picture := _picture(row)):
+        if row.diagnosis not in pictured and drawn < _PICTURES and (picture := _picture(row)):
             cell, drawn = cell + picture, drawn + 1
+            pictured |= {row.diagnosis} - {""}
         body.append(
             f'<tr style="background:transparent"><td style="{_CELL};color:{colour};font-weight:700">'
             f'<span role="img" aria-label="{word}">{mark}</span></td>'

@@ -1,0 +1,81 @@
+"""A copy of the course to play with, a real browser, and servers that end with their test."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from convcraft.build.source import chapters
+from convcraft.cli import ROOT
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PROXY = ROOT / ".venv/proxy/node_modules/.bin"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+PARTS = ("assets", "convcraft", "deploy", "notebooks", "solutions", "source")
+CHAPTER = "01_convolution"
+CHAPTERS = chapters(ROOT)
+
+
+def need(found: object, what: str, remedy: str) -> None:
+    """Skip where a tool is missing; in CI that is a failure."""
+    if found:
+        return
+    if os.environ.get("CONVCRAFT_CI"):
+        pytest.fail(f"{what} is missing; {remedy}")
+    pytest.skip(f"{what} is missing; {remedy}")
+
+
+def copy_course(target: Path) -> Path:
+    """The course as a clone has it, with nothing graded yet."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, target / part,
+                        ignore=shutil.ignore_patterns("__pycache__", "*.ipynb_checkpoints", "pictures"))
+    shutil.copy(ROOT / "nbgrader_config.py", target)
+    return target
+
+
+def environment(course: Path, home: Path) -> dict[str, str]:
+    """Environment variables for a program of the copied course, a home folder of its own included."""
+    home.mkdir(parents=True, exist_ok=True)
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TERM", "CONVCRAFT_CI") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(course), "HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def served(command: list[str], url: str, log: Path, seconds: float = 90, **popen):
+    """A server that answers at `url` within the block, and is gone after it."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **popen)
+        try:
+            until = time.monotonic() + seconds
+            while True:
+                with contextlib.suppress(requests.RequestException):
+                    if requests.get(url, timeout=5).ok:
+                        break
+                if process.poll() is not None or time.monotonic() > until:
+                    pytest.fail(f"{' '.join(command[:4])} does not answer at {url}:\n{log.read_text()[-3000:]}")
+                time.sleep(0.2)
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

@@ -1,0 +1,173 @@
+"""A class on one server, for real: a hub, a teacher, two students, one of whom looks where he should not."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import hub as hubs
+import pytest
+from conftest import CHAPTER, CHAPTERS, PROXY, need
+
+from convcraft.build.cohort import solutions, source_of
+
+NOTEBOOK = CHAPTER.partition("_")[2]
+READ_EVERYTHING = """
+import os
+found, forbidden = [], []
+for top in {places}:
+    for folder, folders, names in os.walk(top, onerror=lambda error: forbidden.append(error.filename)):
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                with open(path, "rb") as file: content = file.read()
+            except OSError: continue
+            if any(text in content for text in {wanted}): found.append(path)
+for path in {files}:
+    try:
+        open(path, "rb").read(1)
+        found.append(path)
+    except OSError as error: forbidden.append(path)
+print("FOUND", found, "FORBIDDEN", sorted(forbidden))
+"""
+
+
+@pytest.fixture(scope="module")
+def hub():
+    need(shutil.which("bwrap"), "bubblewrap", "apt-get install bubblewrap")
+    need((PROXY / "configurable-http-proxy").exists(), "the hub's proxy", "install npm, then `make browser`")
+    need(os.getuid() == 0, "root", "the hub's servers run as users of their own: run the test as root")
+    scratch = Path(tempfile.mkdtemp(prefix="convcraft-hub-"))
+    try:
+        with hubs.running(scratch) as running:
+            yield running
+    finally:
+        shutil.rmtree(scratch)
+
+
+def answer(person, sources: dict[str, str]) -> None:
+    """Write answers into the fetched notebook, through the server's own contents API."""
+    path = f"/api/contents/{CHAPTER}/{NOTEBOOK}.ipynb"
+    model = person.get(path).json()
+    for cell in model["content"]["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        if name in sources:
+            cell["source"] = sources[name]
+    person.put(path, {"type": "notebook", "format": "json", "content": model["content"]})
+
+
+def fetched(person) -> dict:
+    """What the Assignment List shows of the chapter, by status."""
+    listed = person.get("/assignments", course_id="convcraft").json()["value"]
+    return {item["status"]: item for item in listed if item["assignment_id"] == CHAPTER}
+
+
+def test_a_week_of_a_class(hub):
+    (chapter,) = (chapter for chapter in CHAPTERS if chapter.name == CHAPTER)
+    right = solutions(chapter)
+    name, exercise = next(iter(chapter.exercises.items()))
+    mistake = exercise.misconceptions[0]
+
+    teacher = hub.login("teacher")
+    for step in ("assign", "release"):
+        assert teacher.post(f"/formgrader/api/assignment/{CHAPTER}/{step}")["success"]
+
+    ada, ben = hub.login("ada"), hub.login("ben")
+    for student in (ada, ben):
+        assert "released" in fetched(student)
+        assert student.post("/assignments/fetch", course_id="convcraft", assignment_id=CHAPTER)["success"]
+
+    # Sealed exams diagnose in a student's notebook, and no answer's code is anywhere for her to read.
+    wrong = source_of(chapter, exercise, mistake.answer)
+    shown = ada.run(f"from convcraft import examine\n{wrong}\nexamine({name!r}, {name})")
+    assert mistake.sentence.split(". ")[0] in re.sub(r"\s+", " ", shown)
+    places = ["/srv", str(hub.course), os.environ.get("TMPDIR", "/tmp"), "/home", sys.prefix]
+    lines = [line.strip() for line in right[name].splitlines() if "(" in line and len(line.strip()) > 25]
+    secret = [lines[-1].encode(), mistake.answer.__name__.encode() + b"("]
+    look = READ_EVERYTHING.format(places=places[:1] + places[3:4], wanted=secret, files=[])
+    assert re.match(r"FOUND \[\] FORBIDDEN \[", ben.run(look)), ben.run(look)
+
+    answer(ada, right)
+    answer(ben, {name: wrong})
+    for student in (ada, ben):
+        assert student.post("/assignments/submit", course_id="convcraft", assignment_id=CHAPTER)["success"]
+        assert fetched(student)["submitted"]["timestamp"]
+
+    assert teacher.post(f"/formgrader/api/assignment/{CHAPTER}/collect")["success"]
+    for student in ("ada", "ben"):
+        graded = teacher.post(f"/formgrader/api/submission/{CHAPTER}/{student}/autograde")
+        assert graded["success"], graded
+    marks = {item["student"]: item["score"] for item in teacher.get(f"/formgrader/api/submissions/{CHAPTER}").json()}
+    assert marks["ada"] == 100
+    assert 0 <= marks["ben"] < exercise.points
+
+    for step in ("generate_feedback", "release_feedback"):
+        assert teacher.post(f"/formgrader/api/assignment/{CHAPTER}/{step}")["success"]
+    for student in (ada, ben):
+        assert student.post("/assignments/fetch_feedback", course_id="convcraft", assignment_id=CHAPTER)["success"]
+    (page,) = (hub.homes / "ben" / CHAPTER / "feedback").rglob("*.html")
+    text = page.read_text()
+    assert mistake.sentence.split(". ")[0].replace("'", "&#39;") in text or mistake.sentence.split(". ")[0] in text
+    assert "BEGIN SOLUTION" not in text
+
+
+def test_a_student_cannot_read_what_is_not_his(hub):
+    ben = hub.login("ben")
+    (hub.homes / "ada" / "diary.txt").write_text("ada's own words")
+    files = ["/srv/convcraft/course/gradebook.db", "/srv/convcraft/course/exam_seed",
+             f"/srv/convcraft/course/source/{CHAPTER}/exercises.py",
+             f"/srv/convcraft/course/solutions/{CHAPTER}.ipynb",
+             f"/srv/convcraft/course/submitted/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
+             f"/srv/convcraft/course/autograded/ada/{CHAPTER}/{NOTEBOOK}.ipynb", f"/home/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
+             "/home/ada/diary.txt", "/srv/convcraft/state/hub.sqlite", "/srv/convcraft/state/cookie"]
+    inside = {path.replace("/srv/convcraft/course", str(hub.course)).replace("/srv/convcraft/state", str(hub.state))
+              .replace("/home", str(hub.homes)) for path in files}
+    assert not [path for path in inside if not Path(path).exists()]  # they are all there to be read
+    shown = ben.run(READ_EVERYTHING.format(places=["/srv", "/home/ada"], wanted=[b"ada's own words"], files=files))
+    assert shown.startswith("FOUND []"), shown
+    listed = ben.run("import os\nfor part in ('inbound', 'feedback'):\n"
+                     "    try: print(os.listdir(f'{os.environ[\"CONVCRAFT_EXCHANGE\"]}/convcraft/{part}'))\n"
+                     "    except OSError as error: print(type(error).__name__)")
+    assert listed.split() == ["PermissionError", "PermissionError"]
+    capabilities = ben.run("print([l.split()[1] for l in open('/proc/self/status') if l.startswith('CapEff')])")
+    assert capabilities.strip() == "['0000000000000000']"
+
+
+def test_the_formgrader_is_the_teachers_alone(hub):
+    assert hub.login("teacher").get("/formgrader").status_code == 200
+    assert hub.login("ben").get("/formgrader").status_code == 404
+    ben = hub.login("ben")
+    assert ben.session.get(f"{hub.url}/user/teacher/lab", timeout=30).status_code in (403, 404)
+
+
+def test_a_servers_memory_has_a_limit_that_holds(hub):
+    ben = hub.login("ben")
+    assert "MemoryError" in ben.run("x = bytearray(6 * 2**30)")
+    assert ben.run("import subprocess, sys; print(subprocess.run([sys.executable, '-c', 'bytearray(6 * 2**30)'], "
+                   "capture_output=True, text=True).stderr)").strip().endswith("MemoryError")
+    assert ben.get("/api/status").status_code == 200
+
+
+def test_idle_servers_are_stopped(hub):
+    ben = hub.login("ben")
+    assert "ben" in hub.servers()
+    ben.session.close()
+    time.sleep(1)
+    culler = [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=0.1", "--cull-every=1"]
+    process = subprocess.Popen(culler, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={
+        **os.environ, "JUPYTERHUB_API_TOKEN": hub.token, "JUPYTERHUB_API_URL": f"{hub.url}/hub/api"})
+    try:
+        until = time.monotonic() + 60
+        while "ben" in hub.servers():
+            assert time.monotonic() < until, "ben's server was not stopped"
+            time.sleep(0.5)
+    finally:
+        process.terminate()
+        process.wait(10)
+    config = (hub.course / "deploy/jupyterhub_config.py").read_text()
+    assert "jupyterhub_idle_culler" in config and "delete:servers" in json.dumps(config)
