@@ -239,7 +239,7 @@ def test_comparison_of_plain_values(yours, expected, same):
 
 def test_a_comparison_names_the_part_that_differs():
     result = compare({"grad": [torch.zeros(2), torch.ones(2)]}, {"grad": [torch.zeros(2), torch.zeros(2)]})
-    assert result.where == "grad [1]"
+    assert result.where == "grad part 2"
 
 
 @pytest.mark.parametrize("value", [

@@ -61,7 +61,7 @@ def compare(yours: Observation, expected: Observation, rtol: float | None = None
     if isinstance(expected, list):
         if len(yours) != len(expected):
             return differs(f"There are {len(yours)} results here; {len(expected)} were expected.")
-        return _first(compare(mine, right, rtol, atol, values=values, where=_join(where, f"[{index}]"))
+        return _first(compare(mine, right, rtol, atol, values=values, where=_join(where, f"part {index + 1}"))
                       for index, (mine, right) in enumerate(zip(yours, expected, strict=True)))
     if isinstance(expected, dict):
         missing, extra = sorted(expected.keys() - yours.keys()), sorted(yours.keys() - expected.keys())

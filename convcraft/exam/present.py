@@ -4,6 +4,7 @@ import base64
 import html as escape_html
 import io
 import textwrap
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from convcraft.exam.judge import Row, Verdict
 _WIDTH = 100
 _NAME = 22
 _PICTURES = 3
+_AGAIN = "The same mistake."
 
 
 def bundle(verdict: Verdict) -> dict[str, str]:
@@ -57,18 +59,17 @@ def html(verdict: Verdict) -> str:
     Colours come from JupyterLab's theme where there is one; every style is inline and every picture embedded.
     """
     e = escape_html.escape
-    body, drawn, pictured = [], 0, set()
+    body, drawn = [], 0
     for row in _rows(verdict):
-        mark, colour, word = ("✓", "#1a9850", "passed") if row.passed else ("✗", "#e0533a", "failed")
+        mark, colour, word = ("✓", "#1a7f37", "passed") if row.passed else ("✗", "#c5221f", "failed")
         first, *rest = _sentences(row)
         cell = f'<span style="{"opacity:.75" if row.passed else "font-weight:600"}">{e(first)}</span>'
         cell += "".join(f'<div style="opacity:.85">{e(part)}</div>' for part in rest)
-        if row.diagnosis not in pictured and drawn < _PICTURES and (picture := _picture(row)):
+        if row.diagnosis != _AGAIN and drawn < _PICTURES and (picture := _picture(row)):
             cell, drawn = cell + picture, drawn + 1
-            pictured |= {row.diagnosis} - {""}
         body.append(
-            f'<tr style="background:transparent"><td style="{_CELL};color:{colour};font-weight:700">'
-            f'<span role="img" aria-label="{word}">{mark}</span></td>'
+            f'<tr style="background:transparent"><td style="{_CELL}"><span role="img" aria-label="{word}" '
+            f'style="{_MARK};background:{colour}">{mark}</span></td>'
             f'<td style="{_CELL};white-space:nowrap">{e(row.name)}</td><td style="{_CELL}">{cell}</td></tr>')
     output = ""
     if verdict.output.strip():
@@ -85,16 +86,22 @@ def html(verdict: Verdict) -> str:
         f'<table style="border-collapse:collapse;margin:0;font-size:inherit">{"".join(body)}</table>{output}</div>')
 
 
+_MARK = "display:inline-block;width:1.4em;text-align:center;border-radius:.25em;color:#fff;font-weight:700"
 _CELL = "padding:.2em .6em;text-align:left;vertical-align:top;white-space:normal;border:none"
 
 
 def _rows(verdict: Verdict) -> list[Row]:
-    """The rows; a single one where everything failed for one and the same reason."""
+    """The rows; a single one where everything failed for one and the same reason. A sentence is said once."""
     rows = verdict.rows
     reasons = {(row.diagnosis, row.detail) for row in rows}
     if len(rows) > 1 and len(reasons) == 1 and not any(row.passed for row in rows) and not rows[0].comparison.where:
         return [Row("everything", "", False, rows[0].diagnosis, rows[0].comparison)]
-    return rows
+    said: set[str] = set()
+    shown = []
+    for row in rows:
+        shown.append(replace(row, diagnosis=_AGAIN) if row.diagnosis in said else row)
+        said |= {row.diagnosis} - {""}
+    return shown
 
 
 def _sentences(row: Row) -> list[str]:

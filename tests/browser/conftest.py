@@ -38,7 +38,7 @@ def copy_course(target: Path) -> Path:
     """The course as a clone has it, with nothing graded yet."""
     for part in PARTS:
         shutil.copytree(ROOT / part, target / part,
-                        ignore=shutil.ignore_patterns("__pycache__", "*.ipynb_checkpoints", "pictures"))
+                        ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     shutil.copy(ROOT / "nbgrader_config.py", target)
     return target
 
@@ -79,3 +79,10 @@ def served(command: list[str], url: str, log: Path, seconds: float = 90, **popen
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+@pytest.fixture
+def shots(request, tmp_path):
+    """Where a test's screenshots go; `CONVCRAFT_SHOTS` names a folder to look at them."""
+    folder = os.environ.get("CONVCRAFT_SHOTS")
+    return Path(folder, request.node.name) if folder else tmp_path

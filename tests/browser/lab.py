@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +24,7 @@ def browser_page(shots: Path) -> Iterator["Lab"]:
         lab = Lab(page, shots)
         try:
             yield lab
-        except BaseException:
-            lab.shot("failed")
-            raise
+            lab.shot("at the end")
         finally:
             chromium.close()
 
@@ -52,7 +51,7 @@ class Lab:
 
     def _route(self, route) -> None:
         url = route.request.url
-        if re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:", url):
+        if re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:|file:", url):
             route.continue_()
         else:
             self.strangers.append(url)
@@ -69,7 +68,8 @@ class Lab:
         self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
         if path:
             self.notebook.locator(".jp-Cell").first.wait_for()
-            self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=60_000)
+            self.notebook.locator(".jp-Spinner").wait_for(state="detached")
+            self.idle()
 
     @property
     def notebook(self) -> Locator:
@@ -118,7 +118,8 @@ class Lab:
         cell.locator(".cm-content").click()
         self.page.keyboard.press("Control+A")
         self.page.keyboard.insert_text(code)
-        self.run(cell)
+        self.page.keyboard.press("Control+Enter")
+        self.idle()
 
     def run(self, cell: Locator) -> None:
         cell.locator(".cm-content").click()
@@ -132,7 +133,68 @@ class Lab:
 
     def save(self) -> None:
         self.page.keyboard.press("Control+S")
-        self.page.wait_for_timeout(500)
+        self.page.wait_for_timeout(800)
+
+    def find(self, text: str) -> None:
+        """Put the cursor into the cell that holds `text`, by JupyterLab's own search and the keyboard alone."""
+        self.page.keyboard.press("Escape")
+        self.page.keyboard.press("Control+F")
+        self.page.locator(".jp-DocumentSearch-input").first.wait_for()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(text)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_timeout(1000)
+        self.page.keyboard.press("Escape")
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_timeout(300)
+
+    def menu(self, *names: str) -> None:
+        for name in names:
+            self.page.get_by_role("menuitem", name=name, exact=True).click()
+
+    def pictures(self) -> list[tuple[str, int]]:
+        """Alt text and natural width of every picture in the notebook's prose, page by page."""
+        found = {}
+        scroller = self.notebook.locator(".jp-WindowedPanel-outer")
+        while True:
+            self.page.wait_for_timeout(250)
+            for alt, width in self.notebook.locator(".jp-MarkdownCell img").evaluate_all(
+                    "all => all.map(picture => [picture.alt, picture.naturalWidth])"):
+                found[alt] = max(width, found.get(alt, 0))
+            if scroller.evaluate("panel => { const before = panel.scrollTop; panel.scrollTop += 600; "
+                                 "return panel.scrollTop === before }"):
+                return list(found.items())
+
+    def contrast(self, element: Locator) -> float:
+        """The least contrast, as WCAG counts it, of any text in the element with what is behind it."""
+        return element.evaluate(_CONTRAST)
+
+    def program(self, course: Path, variables: dict[str, str], *command: str) -> str:
+        """Run one of the course's programs as its teacher."""
+        done = subprocess.run([Path(variables["PATH"].split(":")[0], command[0]), *command[1:]], cwd=course,
+                              env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+_CONTRAST = """root => {
+  const parse = text => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => { const f = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+                                 return .2126 * f(r) + .7152 * f(g) + .0722 * f(b) };
+  const behind = node => { for (; node; node = node.parentElement) {
+      const colour = parse(getComputedStyle(node).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour } return [255, 255, 255] };
+  let least = 21;
+  for (const node of root.querySelectorAll('*')) {
+    if (![...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim())) continue;
+    let opacity = 1;
+    for (let up = node; up && up !== root; up = up.parentElement) opacity *= getComputedStyle(up).opacity;
+    const back = behind(node), front = parse(getComputedStyle(node).color).slice(0, 3)
+      .map((value, index) => value * opacity + back[index] * (1 - opacity));
+    const [high, low] = [light(front), light(back)].sort((one, two) => two - one);
+    least = Math.min(least, (high + .05) / (low + .05));
+  }
+  return least }"""
 
 
 def cells(path: Path) -> list[dict]:

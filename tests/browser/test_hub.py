@@ -123,7 +123,8 @@ def test_a_student_cannot_read_what_is_not_his(hub):
              f"/srv/convcraft/course/source/{CHAPTER}/exercises.py",
              f"/srv/convcraft/course/solutions/{CHAPTER}.ipynb",
              f"/srv/convcraft/course/submitted/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
-             f"/srv/convcraft/course/autograded/ada/{CHAPTER}/{NOTEBOOK}.ipynb", f"/home/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
+             f"/srv/convcraft/course/autograded/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
+             f"/home/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
              "/home/ada/diary.txt", "/srv/convcraft/state/hub.sqlite", "/srv/convcraft/state/cookie"]
     inside = {path.replace("/srv/convcraft/course", str(hub.course)).replace("/srv/convcraft/state", str(hub.state))
               .replace("/home", str(hub.homes)) for path in files}
