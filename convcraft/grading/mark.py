@@ -23,7 +23,7 @@ from convcraft.grading.run import Limits, Ran, Warm, run
 NO_RESPONSE = "No response."
 UNJUDGED = "What was observed here is nothing that could be judged."
 _MAX_HTML = 2_000_000
-_SOON_USED = ("torch._dynamo", "matplotlib.backends.backend_agg", "matplotlib.figure")
+_SOON_USED = ("torch._dynamo",)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What feedback and the formgrader show: pages that need nothing besides themselves.
 
-`nbgrader_config.py` names these, so that `nbgrader generate_feedback`, the formgrader and `convcraft grade` give the same.
+`nbgrader_config.py` names these, so that `nbgrader generate_feedback`, the formgrader and `convcraft grade` give the
+same.
 """
 
 import re
