@@ -1,8 +1,10 @@
 """The hostile class through stock nbgrader and through the course's grader: who gains marks, who stops the batch."""
 
+import os
 import re
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +31,19 @@ class Fate:
     stopped: bool
 
 
-def table(folder: Path) -> list[str]:
-    """Run the attacks that are safe to run without walls both ways; a line an attack, and the sums."""
+def table(folder: Path, classes: int = os.cpu_count() or 1) -> list[str]:
+    """Run the attacks that are safe to run without walls both ways; a line an attack, and the sums.
+
+    Args:
+        classes: into how many classes the attackers are split for stock nbgrader, to be graded at once.
+    """
     attacks = {f"h-{attack.name}": attack for attack in hostile.ATTACKS if attack.safe}
-    theirs = _stock(_class(folder / "theirs"))
-    ours = _ours(_class(folder / "ours"))
+    split = [list(attacks)[number::classes] for number in range(classes)]
+    roots = [_class(folder / f"theirs-{number}", {name: attacks[name] for name in names})
+             for number, names in enumerate(split)]
+    with ThreadPoolExecutor(classes) as executor:
+        theirs = {name: fate for fates in executor.map(_stock, roots, split) for name, fate in fates.items()}
+    ours = _ours(_class(folder / "ours", attacks), list(attacks))
     lines = ["| attack | its code earns | stock nbgrader | here |", "| --- | --: | --: | --: |"]
     gained = {"theirs": 0, "ours": 0}
     for student, attack in attacks.items():
@@ -62,11 +72,10 @@ def _told(fate: Fate, attack: hostile.Attack) -> str:
     return f"**{fate.points:g}**" if fate.points > attack.points else f"{fate.points:g}"
 
 
-def _class(root: Path) -> Path:
+def _class(root: Path, attacks: dict[str, hostile.Attack]) -> Path:
     toy.make(root)
-    for attack in hostile.ATTACKS:
-        if attack.safe:
-            attack.place(root, f"h-{attack.name}")
+    for name, attack in attacks.items():
+        attack.place(root, name)
     toy.submit(root, _LAST, toy.notebook(root, toy.RIGHT))
     (chapter,) = chapters(root)
     for exercise in chapter.exercises.values():
@@ -74,15 +83,15 @@ def _class(root: Path) -> Path:
     return root
 
 
-def _ours(root: Path) -> dict[str, Fate]:
+def _ours(root: Path, names: list[str]) -> dict[str, Fate]:
     run = cost([str(Path(sys.executable).with_name("convcraft")), "grade", "--course", str(root), "--workers", "2",
                 "--timeout", "2"], root)
     if run.status:
         raise RuntimeError(f"convcraft grade ended with {run.status}:\n{run.output}")
-    return _fates(root, set())
+    return _fates(root, names, set())
 
 
-def _stock(root: Path) -> dict[str, Fate]:
+def _stock(root: Path, names: list[str]) -> dict[str, Fate]:
     """Grade; where the batch stops, take its cause out and go on."""
     stock(root)
     stopped: set[str] = set()
@@ -90,7 +99,7 @@ def _stock(root: Path) -> dict[str, Fate]:
         run = cost([str(Path(sys.executable).with_name("nbgrader")), "autograde", _CHAPTER], root,
                    CONVCRAFT_EXAMS=str(root / SEALED))
         if (root / "autograded" / _LAST).is_dir():
-            return _fates(root, stopped)
+            return _fates(root, names, stopped)
         culprit = re.findall(r"submitted/(h-\w+)/", run.output)[-1]
         if culprit in stopped:
             raise RuntimeError(f"stock nbgrader does not get past {culprit}:\n{run.output[-3000:]}")
@@ -98,9 +107,8 @@ def _stock(root: Path) -> dict[str, Fate]:
         shutil.rmtree(root / "submitted" / culprit)
 
 
-def _fates(root: Path, stopped: set[str]) -> dict[str, Fate]:
+def _fates(root: Path, names: list[str], stopped: set[str]) -> dict[str, Fate]:
     with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
         points = {each.student.id: each.score for each in gradebook.assignment_submissions(_CHAPTER)
                   if (root / "autograded" / each.student.id / _CHAPTER / "toy.ipynb").is_file()}
-    return {name: Fate(points.get(name), name in stopped)
-            for name in (f"h-{attack.name}" for attack in hostile.ATTACKS if attack.safe)}
+    return {name: Fate(points.get(name), name in stopped) for name in names}

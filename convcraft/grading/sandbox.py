@@ -228,7 +228,10 @@ def limit(memory: int, sealed: bool) -> None:
     if sealed:
         limits["NPROC"] = _PROCESSES
     for name, value in limits.items():
-        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+        which = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(which)[1]  # the system's own, which nobody may raise
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (value, value))
 
 
 def _call(name: str, *arguments) -> None:
