@@ -39,11 +39,12 @@ def table(folder: Path, classes: int = os.cpu_count() or 1) -> list[str]:
     """
     attacks = {f"h-{attack.name}": attack for attack in hostile.ATTACKS if attack.safe}
     split = [list(attacks)[number::classes] for number in range(classes)]
-    roots = [_class(folder / f"theirs-{number}", {name: attacks[name] for name in names})
+    empty = toy.make(folder / "empty")
+    roots = [_class(empty, folder / f"theirs-{number}", {name: attacks[name] for name in names})
              for number, names in enumerate(split)]
     with ThreadPoolExecutor(classes) as executor:
         theirs = {name: fate for fates in executor.map(_stock, roots, split) for name, fate in fates.items()}
-    ours = _ours(_class(folder / "ours", attacks), list(attacks))
+    ours = _ours(_class(empty, folder / "ours", attacks), list(attacks))
     lines = ["| attack | its code earns | stock nbgrader | here |", "| --- | --: | --: | --: |"]
     gained = {"theirs": 0, "ours": 0}
     for student, attack in attacks.items():
@@ -72,8 +73,8 @@ def _told(fate: Fate, attack: hostile.Attack) -> str:
     return f"**{fate.points:g}**" if fate.points > attack.points else f"{fate.points:g}"
 
 
-def _class(root: Path, attacks: dict[str, hostile.Attack]) -> Path:
-    toy.make(root)
+def _class(empty: Path, root: Path, attacks: dict[str, hostile.Attack]) -> Path:
+    toy.copied(empty, root)
     for name, attack in attacks.items():
         attack.place(root, name)
     toy.submit(root, _LAST, toy.notebook(root, toy.RIGHT))

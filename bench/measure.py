@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-_GLANCE = 0.1  # seconds between two looks at the clock of each process
+_GLANCE = 0.3  # seconds between two looks at the clock of each process
 _STARE = 0.02  # the same for memory
 Tree = list[psutil.Process]
 
