@@ -103,19 +103,21 @@ def test_a_grader_killed_at_twenty_moments_gives_the_marks_of_an_undisturbed_one
     assert len({done for done, _ in outcomes}) > 3  # it was hit early, late and between
 
 
-def test_a_killed_grader_leaves_no_process_behind(unmarked, tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_grader_that_is_ended_leaves_no_process_behind(number, status, unmarked, tmp_path):
     root = toy.copied(unmarked, tmp_path / "course")
-    process = subprocess.Popen([Path(sys.executable).with_name("convcraft"), "grade", "--course", root])
-    try:
-        while not list(root.glob("autograded/*/01_toy")):
-            assert process.poll() is None
-            time.sleep(0.01)
-        family = psutil.Process(process.pid).children(recursive=True)
-    finally:
-        process.kill()
-        process.wait()
+    command = [Path(sys.executable).with_name("convcraft"), "grade", "--course", root, "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list(root.glob("autograded/student-*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    said = process.communicate()[1]
+    assert process.returncode == status
     assert family
     assert not psutil.wait_procs(family, timeout=20)[1]
+    assert number == signal.SIGKILL or "What was graded stands; the same command goes on from here." in said
 
 
 # --- together -----------------------------------------------------------------------------------------------------
