@@ -6,9 +6,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from convcraft.build.source import Chapter, relink
-
-_MARKERS = ("### BEGIN SOLUTION", "### END SOLUTION")
+from convcraft.build.source import Chapter, relink, unmarked
 
 
 def solved(chapter: Chapter) -> NotebookNode:
@@ -16,8 +14,7 @@ def solved(chapter: Chapter) -> NotebookNode:
     notebook = chapter.notebook()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            lines = [line for line in cell.source.splitlines() if line.strip() not in _MARKERS]
-            cell.source = "\n".join(lines)
+            cell.source = unmarked(cell.source)
     relink(notebook, f"../assets/{chapter.name}")
     return notebook
 

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Float, Integer
 
+
 class Blank(NbGraderPreprocessor):
     """Stands where nbgrader would clean up what was handed in: that is read again from the file, by `Mark`."""
 
