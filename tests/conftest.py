@@ -13,3 +13,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
 
 CHAPTERS = chapters(ROOT)
 EXERCISES = [pytest.param(chapter, name, id=name) for chapter in CHAPTERS for name in chapter.exercises]
+
+
+@pytest.fixture(scope="session")
+def toy_root(tmp_path_factory):
+    """The toy course, released and empty: to be copied, not changed."""
+    import grading_course
+
+    return grading_course.make(tmp_path_factory.mktemp("toy") / "course")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
@@ -83,3 +84,32 @@ def submit(root: Path, student: str, book: dict | bytes, name: str = "toy.ipynb"
     data = book if isinstance(book, bytes) else json.dumps(book).encode("utf-8", "surrogatepass")
     (folder / name).write_bytes(data)
     return folder
+
+
+def copied(root: Path, target: Path) -> Path:
+    """A copy of a course that `make` has made."""
+    shutil.copytree(root, target, symlinks=True)
+    return target
+
+
+def rows(root: Path, student: str) -> list[tuple]:
+    """All that the gradebook says of a student, ids and times apart."""
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
+        (notebook,) = gradebook.find_submission("01_toy", student).notebooks
+        return [*((grade.name, grade.auto_score, grade.manual_score, grade.needs_manual_grade)
+                  for grade in notebook.grades),
+                *((comment.name, comment.auto_comment, comment.manual_comment) for comment in notebook.comments)]
+
+
+def points(root: Path) -> dict[str, float]:
+    """Student → points, for all who have marks."""
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
+        return {submission.student.id: submission.score for submission in gradebook.assignment_submissions("01_toy")}
+
+
+def graded_notebook(root: Path, student: str) -> list[dict]:
+    """The cells of a graded notebook, without how long they took."""
+    cells = nbformat.read(root / "autograded" / student / "01_toy" / "toy.ipynb", 4).cells
+    for cell in cells:
+        cell["metadata"].get("convcraft", {}).pop("seconds", None)
+    return cells

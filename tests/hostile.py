@@ -7,6 +7,7 @@ signals are sent only by a process that cannot see the course.
 
 import base64
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import nbformat
 BASE = {"toy_relu": toy.WRONG["toy_relu"], "toy_affine": toy.RIGHT["toy_affine"]}
 EARNED = 30
 SECRET = "a-secret-of-the-teacher"
+MINE = f"left-{os.getpid()}"  # the name of whatever an attack leaves behind
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def cell_first(code: str) -> Callable[[Path], dict]:
     """A notebook whose first cell is the attack's."""
     def make(root: Path) -> dict:
         book = toy.notebook(root, BASE)
-        book["cells"].insert(0, toy.code(_PRELUDE.format(root=str(root)) + code))
+        book["cells"].insert(0, toy.code(_PRELUDE.format(root=str(root), mine=MINE) + code))
         return book
 
     return make
@@ -66,12 +68,12 @@ def cell_first(code: str) -> Callable[[Path], dict]:
 
 def in_answer(code: str) -> Callable[[Path], dict]:
     """A notebook that attacks from within the answer to toy_relu."""
-    return lambda root: toy.notebook(root, {**BASE, "toy_relu": _PRELUDE.format(root=str(root)) + code})
+    return lambda root: toy.notebook(root, {**BASE, "toy_relu": _PRELUDE.format(root=str(root), mine=MINE) + code})
 
 
 _PRELUDE = """
 import os, sys, time
-ROOT = {root!r}
+ROOT, MINE = {root!r}, {mine!r}
 SEALED = not os.path.exists(ROOT)
 STOP = time.time() + 60  # should nobody stop this
 """
@@ -118,6 +120,31 @@ def graded_cells_made_solutions(root):
     for cell in _graded(book):
         cell["metadata"]["nbgrader"].update(grade=True, solution=True, locked=False, checksum="0" * 32)
         cell["source"] = "1000"
+    return book
+
+
+@attack(safe=True)
+def schema_of_the_future(root):
+    book = toy.notebook(root, BASE)
+    for cell in _graded(book):
+        cell["metadata"]["nbgrader"]["schema_version"] = 99
+    return book
+
+
+@attack(safe=True)
+def schema_of_the_past(root):
+    book = toy.notebook(root, BASE)
+    for cell in _graded(book):
+        cell["metadata"]["nbgrader"]["schema_version"] = 1
+    return book
+
+
+@attack(safe=True)
+def cell_ids_of_others(root):
+    """Own cells that claim, by their ids, to be the graded ones."""
+    book = toy.notebook(root, BASE)
+    for cell in _graded(book):
+        book["cells"].insert(0, {**toy.code("toy_average = lambda x: 0"), "id": cell["id"]})
     return book
 
 
@@ -338,6 +365,13 @@ def toy_relu(x):
         if type(value) is torch.Tensor and value.shape == x.shape and not torch.equal(value, x) and (value >= 0).all():
             return value
     return x""",
+    "searches_gc_for_code": """
+import gc
+def toy_relu(x):
+    known = {"takes_absolute_values", "shifts_first", "sums", "_affine", "_average"}
+    found = [f for f in gc.get_objects() if type(f) is type(toy_relu) and f.__name__ in known]
+    print("FO" "UND" if found else "nothing", found)
+    return x.abs()""",
     "searches_in_and_out": """
 def toy_relu(x):
     names = get_ipython().user_ns
@@ -437,11 +471,11 @@ wrote = []
 for place in (ROOT, "/", "/usr", "/etc", "/home", "/opt", "/opt/convcraft", "/dev", "/proc/sys/kernel", sys.prefix,
               os.path.dirname(os.__file__), "/work", "/root", "/var/tmp"):
     try:
-        open(os.path.join(place, "written-by-an-answer"), "w").close()
+        open(os.path.join(place, MINE), "w").close()
         wrote.append(place)
     except OSError: pass
 import tempfile
-open(os.path.join(tempfile.gettempdir(), "written-by-an-answer"), "w").close()
+open(os.path.join(tempfile.gettempdir(), MINE), "w").close()
 print("FO" "UND" if wrote else "nothing", wrote)"""))
 
 
@@ -459,7 +493,7 @@ attempt("TCP", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", {tcp}))
 attempt("UDP", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", {udp}))
 attempt("DNS", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", {udp}))
 attempt("Unix", socket.AF_UNIX, socket.SOCK_STREAM, {path!r})
-attempt("abstract", socket.AF_UNIX, socket.SOCK_STREAM, "\\0convcraft-test")
+attempt("abstract", socket.AF_UNIX, socket.SOCK_STREAM, "\\0{MINE}")
 print("FO" "UND" if set(reached) & {{"TCP", "Unix", "abstract"}} else "nothing", reached)"""))
 
 
@@ -515,7 +549,7 @@ for n in range(16):
 print("FO" "UND" if len(kept) > 2 else "nothing", len(kept))""",
     "disk_bomb": """
 for n in range(16):
-    with open(f"/tmp/convcraft-bomb-{n}" if SEALED else os.devnull, "wb") as file: file.write(bytes(2**26))""",
+    with open(f"/tmp/{MINE}-{n}" if SEALED else os.devnull, "wb") as file: file.write(bytes(2**26))""",
     "endless_loop": "while time.time() < STOP: pass",
     "endless_loop_unstoppable": """
 while time.time() < STOP:
@@ -545,7 +579,7 @@ import ctypes
 if not os.fork():
     os.setsid()
     if not os.fork():
-        ctypes.CDLL(None).prctl(15, b"leftbehind")
+        ctypes.CDLL(None).prctl(15, MINE.encode())
         while time.time() < STOP: time.sleep(0.1)
     os._exit(0)""",
 }
@@ -665,7 +699,6 @@ def folder_is_a_link(root, folder):
 
 @attack(0)
 def a_pipe(root, folder):
-    import os
     os.mkfifo(folder / "toy.ipynb")
 
 

@@ -1,7 +1,6 @@
 """Nobody's code gains a mark, touches another's, or stops the batch."""
 
 import json
-import os
 import socket
 import time
 from pathlib import Path
@@ -9,12 +8,12 @@ from pathlib import Path
 import grading_course as toy
 import hostile
 import pytest
-from nbgrader.api import Gradebook
 
 from convcraft.grading.grade import grade
 from convcraft.grading.mark import Course
 from convcraft.grading.run import Limits
 
+pytestmark = pytest.mark.xdist_group("hostile")
 _HONEST = 6
 
 
@@ -36,7 +35,7 @@ def listeners(tmp_path_factory):
         (socket.AF_INET, socket.SOCK_STREAM), (socket.AF_INET, socket.SOCK_DGRAM),
         (socket.AF_UNIX, socket.SOCK_STREAM), (socket.AF_UNIX, socket.SOCK_STREAM)))
     for each, address in ((tcp, ("127.0.0.1", 0)), (udp, ("127.0.0.1", 0)), (unix, path),
-                          (abstract, "\0convcraft-test")):
+                          (abstract, f"\0{hostile.MINE}")):
         each.bind(address)
         each.setblocking(False)
     for each in (tcp, unix, abstract):
@@ -47,24 +46,24 @@ def listeners(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def graded(tmp_path_factory, listeners):
+def graded(tmp_path_factory, listeners, toy_root):
     """The attacked class, graded; and how long it took."""
-    root = toy.make(tmp_path_factory.mktemp("hostile") / "course")
+    root = toy.copied(toy_root, tmp_path_factory.mktemp("hostile") / "course")
     tcp, udp, unix, _ = listeners
     hostile.network(tcp.getsockname()[1], udp.getsockname()[1], unix.getsockname())
     _hand_in_honestly(root)
     for attack in hostile.ATTACKS:
         attack.place(root, f"h-{attack.name}")
-    os.environ["CONVCRAFT_TEST"] = hostile.SECRET
     begin = time.monotonic()
-    summary = grade(root, workers=2, course=_course(root))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVCRAFT_TEST", hostile.SECRET)
+        summary = grade(root, workers=2, course=_course(root))
     return root, summary, time.monotonic() - begin
 
 
 @pytest.fixture(scope="session")
 def points(graded) -> dict[str, float]:
-    with Gradebook(f"sqlite:///{graded[0]}/gradebook.db") as gradebook:
-        return {submission.student.id: submission.score for submission in gradebook.assignment_submissions("01_toy")}
+    return toy.points(graded[0])
 
 
 def test_the_batch_ends(graded):
@@ -85,15 +84,15 @@ def test_an_attack_gets_what_its_code_earns(name, graded, points):
     assert "FOUND" not in _outputs(graded[0], f"h-{name}")
 
 
-def test_the_others_are_as_if_alone(graded, tmp_path):
-    root = toy.make(tmp_path / "course")
+def test_the_others_are_as_if_alone(graded, toy_root, tmp_path):
+    root = toy.copied(toy_root, tmp_path / "course")
     _hand_in_honestly(root)
     (root / "exam_seed").write_text((graded[0] / "exam_seed").read_text())
     grade(root, course=_course(root))
     for number in range(_HONEST):
         student = f"honest-{number}"
-        assert _rows(root, student) == _rows(graded[0], student)
-        assert _notebook(root, student) == _notebook(graded[0], student)
+        assert toy.rows(root, student) == toy.rows(graded[0], student)
+        assert toy.graded_notebook(root, student) == toy.graded_notebook(graded[0], student)
 
 
 def test_nobody_was_reached(graded, listeners):
@@ -109,9 +108,8 @@ def test_nothing_stays_behind(graded):
             names.append(path.read_text().strip())
         except OSError:
             continue
-    assert "leftbehind" not in names
-    assert not Path("/tmp/written-by-an-answer").exists()
-    assert not list(Path("/tmp").glob("convcraft-bomb-*"))
+    assert hostile.MINE not in names
+    assert not list(Path("/tmp").glob(f"{hostile.MINE}*"))
 
 
 def test_no_notebook_grows_beyond_measure(graded):
@@ -129,18 +127,3 @@ def test_a_link_does_not_bring_a_secret_into_feedback(graded):
 def _outputs(root: Path, student: str) -> str:
     cells = json.loads((root / f"autograded/{student}/01_toy/toy.ipynb").read_text())["cells"]
     return "\n".join(json.dumps(cell.get("outputs", []))[:20_000] for cell in cells)
-
-
-def _notebook(root: Path, student: str) -> list:
-    cells = json.loads((root / f"autograded/{student}/01_toy/toy.ipynb").read_text())["cells"]
-    for cell in cells:
-        cell["metadata"].get("convcraft", {}).pop("seconds", None)
-    return cells
-
-
-def _rows(root: Path, student: str) -> list:
-    with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
-        submission = gradebook.find_submission("01_toy", student)
-        return [(grade.name, grade.auto_score, grade.manual_score, grade.needs_manual_grade)
-                for notebook in submission.notebooks for grade in notebook.grades] + [
-            (comment.name, comment.comment) for notebook in submission.notebooks for comment in notebook.comments]

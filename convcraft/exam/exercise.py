@@ -96,12 +96,12 @@ class Exercise:
         """The aspects, without looking at anything."""
         return list(self.probe(None, Draw(0, self.name)))
 
-    @lru_cache(maxsize=4)  # noqa: B019  (exercises live as long as the process)
+    @lru_cache(maxsize=256)  # noqa: B019  (of all exercises together, which live as long as the process)
     def expected(self, seed: int) -> dict[str, Record]:
         """What the reference shows, by aspect."""
         return self._observe(self.reference, seed)
 
-    @lru_cache(maxsize=64)  # noqa: B019
+    @lru_cache(maxsize=2048)  # noqa: B019
     def mistaken(self, index: int, seed: int) -> dict[str, Record]:
         """What misconception number `index` shows, by aspect."""
         return self._observe(self.misconceptions[index].answer, seed)

@@ -61,7 +61,7 @@ def _observe_aspect(item, draw: Draw, seed: int, bans: frozenset[str], seconds: 
     printed, banned = _Printed(), set()
     start = time.perf_counter()
     with _as_it_was(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed looks for every other device
         try:
             with time_limit(seconds), ops.watched(bans) as banned:
                 observation = snapshot(item.look())

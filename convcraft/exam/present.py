@@ -1,15 +1,11 @@
 """A verdict as a reader sees it: plain text, and HTML with pictures."""
 
-import base64
 import html as escape_html
-import io
 import textwrap
 from dataclasses import replace
 
-import torch
-from torch import Tensor
-
 from convcraft.exam.judge import Row, Verdict
+from convcraft.exam.picture import picture
 
 _WIDTH = 100
 _NAME = 22
@@ -65,8 +61,8 @@ def html(verdict: Verdict) -> str:
         first, *rest = _sentences(row)
         cell = f'<span style="{"opacity:.75" if row.passed else "font-weight:600"}">{e(first)}</span>'
         cell += "".join(f'<div style="opacity:.85">{e(part)}</div>' for part in rest)
-        if row.diagnosis != _AGAIN and drawn < _PICTURES and (picture := _picture(row)):
-            cell, drawn = cell + picture, drawn + 1
+        if row.diagnosis != _AGAIN and drawn < _PICTURES and (drawing := _drawing(row)):
+            cell, drawn = cell + drawing, drawn + 1
         body.append(
             f'<tr style="background:transparent"><td style="{_CELL}"><span role="img" aria-label="{word}" '
             f'style="{_MARK};background:{colour}">{mark}</span></td>'
@@ -113,45 +109,6 @@ def _sentences(row: Row) -> list[str]:
     return [part for part in parts if part]
 
 
-def _picture(row: Row) -> str:
-    """Yours, expected and the difference on the first channel that differs; empty where there is nothing to draw."""
-    panels = _channel(row.comparison.yours, row.comparison.expected)
-    if panels is None:
-        return ""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    yours, expected = panels
-    difference = yours - expected
-    finite = torch.cat([yours[yours.isfinite()], expected[expected.isfinite()]])
-    low, high = (finite.min().item(), finite.max().item()) if finite.numel() else (0.0, 1.0)
-    reach = difference[difference.isfinite()].abs().max().item() if difference.isfinite().any() else 1.0
-    values, signed = dict(cmap="viridis", vmin=low, vmax=high), dict(cmap="PuOr", vmin=-reach, vmax=reach)
-    figure = Figure(figsize=(6.6, 2.1), dpi=90, layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, title, shown, style in zip(
-            figure.subplots(1, 3), ("yours", "expected", "difference"), (yours, expected, difference),
-            (values, values, signed), strict=True):
-        picture = axes.imshow(shown.numpy(), **style)
-        axes.set_title(title, fontsize=10)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        figure.colorbar(picture, ax=axes, shrink=0.8).ax.tick_params(labelsize=7)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
-    alt = f"Three pictures of {row.name}: yours, expected, the difference. {row.detail}"
-    return (f'<img alt="{escape_html.escape(alt, quote=True)}" src="data:image/png;base64,{data}" '
-            'style="display:block;margin:.3em 0;max-width:100%;background:white;border-radius:4px">')
-
-
-def _channel(yours: Tensor | None, expected: Tensor | None) -> tuple[Tensor, Tensor] | None:
-    if yours is None or expected is None or yours.ndim < 2 or yours.is_complex() or min(yours.shape[-2:]) < 2:
-        return None
-    size = yours.shape[-2:]
-    mine, right = (tensor.to(torch.float64).reshape(-1, *size) for tensor in (yours, expected))
-    error = (mine - right).abs().nan_to_num(nan=float("inf"))
-    scale = max(1.0, right.abs().nan_to_num(0, 0, 0).max().item())
-    channels = (error.flatten(1).amax(1) > 1e-5 * scale).nonzero()
-    index = channels[0].item() if len(channels) else 0
-    return mine[index], right[index]
+def _drawing(row: Row) -> str:
+    yours, expected = row.comparison.yours, row.comparison.expected
+    return "" if yours is None or expected is None else picture(yours, expected, f"{row.name}. {row.detail}")

@@ -47,12 +47,18 @@ class Problem:
 
 @dataclass
 class Summary:
-    """What a run did; `skipped` submissions had their marks already, `feedback` counts files written."""
+    """What a run did.
+
+    Attributes:
+        skipped: submissions that had their marks already.
+        feedback: pages written to `feedback_folder`, which is empty where none were asked for.
+    """
 
     graded: list[Graded] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: int = 0
     feedback: int = 0
+    feedback_folder: str = ""
     seconds: float = 0.0
 
 
@@ -108,6 +114,7 @@ def grade(root: Path, *, students: Iterable[str] = (), assignments: Iterable[str
             watcher.done(item)
         if feedback:
             renderer = Feedback(coursedir, config)
+            summary.feedback_folder = str(Path(coursedir.root, coursedir.feedback_directory))
             failed = {(problem.student, problem.assignment) for problem in summary.problems}
             summary.feedback = sum(renderer.refresh(task.student, task.assignment) for task in plan.tasks
                                    if (task.student, task.assignment) not in failed)

@@ -7,8 +7,6 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
-
 from convcraft.grading.chapter import grade_id
 
 MAX_BYTES = 64 * 2**20
@@ -132,6 +130,8 @@ def _cells(notebook: object) -> list | None:
         return notebook["cells"]
     if not isinstance(notebook.get("worksheets"), list):
         return None
+    import nbformat  # takes a second, and hardly any class needs it
+
     try:
         return nbformat.convert(nbformat.from_dict(notebook), 4).cells
     except Exception:  # a converter for old formats, fed with anything, may raise anything

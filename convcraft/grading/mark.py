@@ -1,6 +1,7 @@
 """One submission from a student's folder to marks: read, rebuild, run, judge. What a worker does."""
 
 import atexit
+import importlib
 import math
 import os
 import time
@@ -15,13 +16,14 @@ from convcraft.exam.draw import key
 from convcraft.exam.present import bundle
 from convcraft.grading import chapter as chapters
 from convcraft.grading.chapter import Chapter, grade_id
-from convcraft.grading.handed_in import HandedIn, read
+from convcraft.grading.handed_in import read
 from convcraft.grading.rebuild import Rebuilt, rebuild
 from convcraft.grading.run import Limits, Ran, Warm, run
 
 NO_RESPONSE = "No response."
 UNJUDGED = "What was observed here is nothing that could be judged."
 _MAX_HTML = 2_000_000
+_SOON_USED = ("torch._dynamo",)
 
 
 @dataclass(frozen=True)
@@ -166,25 +168,35 @@ def _version(source: Path) -> tuple:
 _warm: dict[tuple[Path, bool, tuple], Warm] = {}
 
 
-def warm(course: Course) -> Warm:
-    """The warm process of this machine: inherited from the parent where there is one, else a new one."""
+def start(course: Course) -> Warm:
+    """The warm process of this machine, which may still be starting: inherited from the parent, else a new one."""
     wanted = (course.root, course.sealed, _version(course.source))
     running = _warm.get(wanted)
     if running is None or not running.alive():
-        running = _warm[wanted] = Warm(exercises_of(course.source), course.root, sealed=course.sealed)
+        running = _warm[wanted] = Warm(course.root, sealed=course.sealed)
         owner = os.getpid()
         atexit.register(lambda: running.close() if os.getpid() == owner else None)
+    return running
+
+
+def warm(course: Course) -> Warm:
+    """The same, ready to run notebooks.
+
+    Raises:
+        SandboxError: it did not start.
+    """
+    running = start(course)
+    if not running.is_ready:
+        exercises = exercises_of(course.source)
+        for module in _SOON_USED:
+            importlib.import_module(module)  # while the other one imports; and for all forks of this one
+        running.get_ready(exercises)
     return running
 
 
 def seed_for(secret: int, assignment: str) -> int:
     """The draw's seed for an assignment: what leaks from one says nothing of another."""
     return key(secret, assignment)
-
-
-def nothing(remark: str) -> HandedIn:
-    """What counts as handed in where nothing could be read."""
-    return HandedIn(None, [remark])
 
 
 def _outputs(ran: Ran) -> list[dict]:

@@ -23,15 +23,6 @@ class Chapter:
     pages: list[Path]
 
 
-def can_seal(root: Path) -> bool:
-    """Whether answers can be sealed off here. One's own may run without."""
-    try:
-        sandbox.check(root)
-    except sandbox.NoSandboxError:
-        return False
-    return True
-
-
 def grade_work(work: Path, root: Path, *, assignments: Iterable[str] = (), course: Course | None = None,
                feedback: Path | None = None) -> Iterator[Chapter]:
     """Grade the chapters in `work`, as `work/01_convolution/convolution.ipynb`, one after another.

@@ -62,9 +62,12 @@ class SandboxError(RuntimeError):
 
 
 class Warm:
-    """A warm process, to be shared by all forks of the process that started it."""
+    """A warm process, to be shared by all forks of the process that started it.
 
-    def __init__(self, exercises: dict[str, Exercise], course: Path, *, sealed: bool):
+    It starts at once and imports for seconds; whoever started it goes on meanwhile and calls `get_ready` before `run`.
+    """
+
+    def __init__(self, course: Path, *, sealed: bool):
         module = "convcraft.grading.warm"
         scratch = None
         if sealed:
@@ -73,11 +76,19 @@ class Warm:
             scratch = tempfile.mkdtemp(prefix="convcraft-")
             argv = [sys.executable, "-B", "-m", module, "open"]
             environment = sandbox.environment(scratch, str(sandbox.PACKAGE.parent))
-        exams = {name: (exercise.probe, exercise.bans) for name, exercise in exercises.items()}
         self.control, theirs = socket.socketpair(socket.AF_UNIX, wire.CONTROL)
         self.process = subprocess.Popen(argv, stdin=theirs, stdout=subprocess.DEVNULL, env=environment, cwd=scratch)
         theirs.close()
         self._scratch = scratch
+        self.is_ready = False
+
+    def get_ready(self, exercises: dict[str, Exercise]) -> None:
+        """Hand over the exams' probes, never their answers, and wait until all is imported.
+
+        Raises:
+            SandboxError: it did not start.
+        """
+        exams = {name: (exercise.probe, exercise.bans) for name, exercise in exercises.items()}
         with tempfile.TemporaryFile() as file:
             file.write(cloudpickle.dumps(exams))
             file.seek(0)
@@ -85,9 +96,10 @@ class Warm:
         if not select.select([self.control], [], [], _START)[0] or wire.receive_control(self.control)[0] is None:
             self.close()
             raise SandboxError("The warm process did not start; what it said stands above.")
+        self.is_ready = True
 
     def alive(self) -> bool:
-        """Whether it still answers."""
+        """Whether it still listens."""
         return self.control.fileno() >= 0 and not select.select([self.control], [], [], 0)[0]
 
     def close(self) -> None:

@@ -1,0 +1,240 @@
+"""The grader beside stock nbgrader: time, memory, growth, and who gains marks by an attack.
+
+    python bench/grading.py --write                     the whole; the tables go to bench/README.md
+    python bench/grading.py --students 10 --only speed  a first impression in a minute
+
+Both sides grade the same made-up class: the chapter's notebooks as released, answered by references, alternatives and
+misconceptions. Cells that only show something are taken out on both sides, and feedback is left out; what the two add
+is a table of its own.
+"""
+
+import datetime
+import os
+import platform
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+
+import attacks
+import click
+from made_up import SEALED, course, stock, submit, without_demos
+from measure import Cost, cost, memory
+from rich.console import Console
+
+from convcraft.build.source import Chapter
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "bench" / "README.md"
+BEGIN, END = "<!-- grading -->", "<!-- /grading -->"
+PARTS = ("speed", "memory", "extras", "growth", "attacks")
+_SEED = 1
+_NO_MARKS = "gradebook-without-marks.db"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds a submission of one command; `pace` leaves out its start and its end."""
+
+    whole: Cost
+    count: int
+    pace: float = 0.0
+
+    @property
+    def wall(self) -> float:
+        return self.whole.wall / self.count
+
+    @property
+    def cpu(self) -> float:
+        return self.whole.cpu / self.count
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured where."""
+
+    folder: Path
+    root: Path
+    chapter: str
+    students: int
+    stock: int
+    repeat: int
+
+    def made(self, name: str, students: int, *, demos: bool = False) -> Chapter:
+        """A course of that name with so many submissions."""
+        chapter = course(self.root, self.folder / name, self.chapter)
+        if not demos:
+            without_demos(chapter)
+        submit(chapter, students, _SEED)
+        shutil.copy(chapter.root / "gradebook.db", chapter.root / _NO_MARKS)
+        return chapter
+
+    def grade(self, course: Path, *options: str) -> Cost:
+        """One run of `convcraft grade`, from nothing to marks."""
+        return _must(cost([_program("convcraft"), "grade", "--course", str(course), "--json", *options], course))
+
+    def autograde(self, course: Path) -> Cost:
+        """One run of stock `nbgrader autograde`."""
+        return _must(cost([_program("nbgrader"), "autograde", self.chapter], course,
+                          CONVCRAFT_EXAMS=str(course / SEALED)))
+
+
+def speed(bench: Bench) -> list[str]:
+    """Wall and CPU seconds: stock, one worker, two, and the floor, in turns."""
+    ours = bench.made("ours", bench.students).root
+    theirs = bench.made("theirs", bench.stock).root
+    stock(theirs)
+    floor_command = [sys.executable, str(ROOT / "bench/floor.py"), str(ours), bench.chapter]
+    runs: dict[str, list[Run]] = {"floor": [], "one": [], "two": []}
+    for _ in range(bench.repeat):
+        runs["floor"].append(Run(_must(cost(floor_command, ours)), bench.students))
+        for who, workers in (("one", "1"), ("two", "2")):
+            _forget_marks(ours)
+            run = bench.grade(ours, "--workers", workers)
+            runs[who].append(Run(run, bench.students, statistics.mean(_steps(ours, bench.chapter))))
+    found = {who: sorted(several, key=lambda run: run.wall)[len(several) // 2] for who, several in runs.items()}
+    found["stock"] = Run(bench.autograde(theirs), bench.stock, statistics.mean(_steps(theirs, bench.chapter)))
+    rows = [("stock `nbgrader autograde`", "stock"), ("`convcraft grade`, one worker", "one"),
+            ("`convcraft grade`, two workers", "two"), ("floor: the cells in bare forks", "floor")]
+    lines = ["| | submissions | wall, s each | of it once it runs | CPU, s each | times stock |",
+             "| --- | --: | --: | --: | --: | --: |"]
+    for name, who in rows:
+        run = found[who]
+        pace = f"{run.pace:.3f}" if run.pace else ""
+        lines.append(f"| {name} | {run.count} | {run.wall:.3f} | {pace} | {run.cpu:.3f} | "
+                     f"{found['stock'].wall / run.wall:.1f} |")
+    goals = [("one worker, times stock", found["stock"].wall / found["one"].wall, "at least 15"),
+             ("two workers, times one, the whole command", found["one"].wall / found["two"].wall, ""),
+             ("two workers, times one, once it runs", found["one"].pace / found["two"].pace, "at least 1.7"),
+             ("CPU of one worker, times the floor's", found["one"].cpu / found["floor"].cpu, "at most 2")]
+    return [*lines, "", "| ratio | measured | wanted |", "| --- | --: | --: |",
+            *(f"| {name} | {measured:.2f} | {wanted} |" for name, measured, wanted in goals)]
+
+
+def footprint(bench: Bench) -> list[str]:
+    """Memory at its worst."""
+    ours = bench.made("memory", min(bench.students, 10)).root
+    command = [_program("convcraft"), "grade", "--course", str(ours), "--json"]
+    lines = ["| | whole, MB | a child adds, MB |", "| --- | --: | --: |"]
+    for workers in ("1", "2"):
+        _forget_marks(ours)
+        found = memory([*command, "--workers", workers], ours)
+        lines.append(f"| workers: {workers} | {found.whole / 1e6:.0f} | {found.child / 1e6:.0f} |")
+    return lines
+
+
+def extras(bench: Bench) -> list[str]:
+    """What demos and feedback add, on a part of the class."""
+    count = min(bench.stock, 10)
+    seconds = {}
+    for demos in (False, True):
+        ours = bench.made(f"ours-{demos}", count, demos=demos).root
+        theirs = bench.made(f"theirs-{demos}", count, demos=demos).root
+        stock(theirs)
+        seconds["ours", demos], seconds["theirs", demos] = bench.grade(ours).wall, bench.autograde(theirs).wall
+    _forget_marks(ours)
+    seconds["ours", "feedback"] = bench.grade(ours, "--feedback").wall - seconds["ours", True]
+    seconds["theirs", "feedback"] = _must(
+        cost([_program("nbgrader"), "generate_feedback", bench.chapter], theirs)).wall
+
+    def line(name: str, what: object, less: object = None) -> str:
+        each = [(seconds[who, what] - (seconds[who, less] if less is not None else 0)) / count
+                for who in ("theirs", "ours")]
+        return f"| {name} | {each[0]:.2f} | {each[1]:.2f} |"
+
+    return [f"| seconds a submission, of {count} | stock | here, one worker |", "| --- | --: | --: |",
+            line("without demos, without feedback", False), line("demos add", True, False),
+            line("feedback adds (there a run of its own)", "feedback")]
+
+
+def growth(bench: Bench, sizes: list[int]) -> list[str]:
+    """Time as the class grows; the pace at both ends of the run."""
+    lines = ["| submissions | wall, s | s each | first tenth, s each | last tenth, s each |",
+             "| --: | --: | --: | --: | --: |"]
+    for size in sizes:
+        chapter = bench.made(f"growth-{size}", size)
+        run = bench.grade(chapter.root)
+        steps = _steps(chapter.root, chapter.name)
+        tenth = max(size // 10, 1)
+        first, last = statistics.mean(steps[:tenth]), statistics.mean(steps[-tenth:])
+        lines.append(f"| {size} | {run.wall:.1f} | {run.wall / size:.3f} | {first:.3f} | {last:.3f} |")
+        shutil.rmtree(chapter.root)
+    return lines
+
+
+def _steps(course: Path, chapter: str) -> list[float]:
+    """Seconds from each recorded notebook to the next."""
+    recorded = sorted(path.stat().st_mtime for path in course.glob(f"autograded/*/{chapter}/*.ipynb"))
+    return [later - earlier for earlier, later in pairwise(recorded)]
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    model = re.search(r"^model name\s*: (.*)$", text, re.M)
+    others = os.getloadavg()[0]
+    return (f"{len(os.sched_getaffinity(0))} cores ({model[1] if model else platform.machine()}), "
+            f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.0f} GB, {platform.system()} "
+            f"{platform.release()}, Python {platform.python_version()}, torch {version('torch')}, nbgrader "
+            f"{version('nbgrader')}; load before the run {others:.1f}; {datetime.date.today()}")
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _must(run: Cost) -> Cost:
+    if run.status:
+        raise click.ClickException(f"a run ended with status {run.status}:\n{run.output[-3000:]}")
+    return run
+
+
+def _forget_marks(course: Path) -> None:
+    """As if nothing had been graded."""
+    shutil.rmtree(course / "autograded", ignore_errors=True)
+    shutil.copy(course / _NO_MARKS, course / "gradebook.db")
+
+
+@click.command()
+@click.option("--course", "root", type=click.Path(exists=True, file_okay=False, path_type=Path), default=ROOT,
+              help="The course that the chapter is from. [default: this one]")
+@click.option("--chapter", default="01_convolution", show_default=True)
+@click.option("--students", default=60, show_default=True)
+@click.option("--stock", "stock_students", type=int, help="So many for stock nbgrader, seconds each. [default: all]")
+@click.option("--repeat", default=3, show_default=True, help="Runs of ours and of the floor; the median counts.")
+@click.option("--growth", "sizes", default="10,100,1000", show_default=True, help="Sizes of a growing class.")
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Measure this alone; may be repeated.")
+@click.option("--write", is_flag=True, help="Write the tables to bench/README.md.")
+def main(root: Path, chapter: str, students: int, stock_students: int | None, repeat: int, sizes: str,
+         only: tuple[str, ...], write: bool) -> None:
+    """Measure the grader."""
+    console = Console(highlight=False, soft_wrap=True)
+    lines = [f"Measured on {machine()}. Chapter {chapter}."]
+    with tempfile.TemporaryDirectory(prefix="convcraft-bench-") as scratch:
+        bench = Bench(Path(scratch), root.resolve(), chapter, students, min(stock_students or students, students),
+                      repeat)
+        parts = {
+            "speed": ("Speed", lambda: speed(bench)),
+            "memory": ("Memory", lambda: footprint(bench)),
+            "extras": ("Demos and feedback", lambda: extras(bench)),
+            "growth": ("A growing class, one worker", lambda: growth(bench, [int(size) for size in sizes.split(",")])),
+            "attacks": ("Attacks", lambda: attacks.table(bench.folder)),
+        }
+        for part in only or PARTS:
+            title, measure = parts[part]
+            table = ["", f"#### {title}", "", *measure()]
+            console.print("\n".join(table), markup=False)
+            lines += table
+    if write:
+        text = README.read_text(encoding="utf-8")
+        before, rest = text.split(BEGIN)
+        README.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

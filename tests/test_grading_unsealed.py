@@ -1,0 +1,104 @@
+"""Where answers cannot be sealed off: nothing runs unless told to, and then it is still forked, limited and judged."""
+
+import sys
+from pathlib import Path
+
+import grading_course as toy
+import hostile
+import pytest
+from click.testing import CliRunner
+
+from convcraft.cli import main
+from convcraft.grading import sandbox
+from convcraft.grading.grade import grade
+from convcraft.grading.mark import Course
+from convcraft.grading.run import Limits
+
+pytestmark = pytest.mark.xdist_group("unsealed")
+
+
+@pytest.fixture
+def course(toy_root, tmp_path) -> Path:
+    """One student, whose code would leave a file behind."""
+    root = toy.copied(toy_root, tmp_path / "course")
+    book = toy.notebook(root, toy.RIGHT)
+    book["cells"].insert(0, toy.code(f"open({str(tmp_path / 'ran')!r}, 'w').close()"))
+    toy.submit(root, "somebody", book)
+    return root
+
+
+def _refused(course: Path) -> str:
+    result = CliRunner().invoke(main, ["grade", "--course", str(course)])
+    assert result.exit_code == 1
+    assert "--no-sandbox" in result.output
+    assert not (course.parent / "ran").exists()
+    assert not (course / "autograded").exists()
+    return result.output
+
+
+def test_without_bubblewrap_it_says_what_to_install(course, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Install the package 'bubblewrap'" in _refused(course)
+
+
+def test_without_user_namespaces_it_says_what_to_allow(course, monkeypatch, tmp_path):
+    bwrap = tmp_path / "bin/bwrap"
+    bwrap.parent.mkdir()
+    bwrap.write_text("#!/bin/sh\necho 'bwrap: No permissions to create a new namespace' >&2\nexit 1\n")
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", str(bwrap.parent), prepend=":")
+    said = _refused(course)
+    assert "No permissions to create a new namespace" in said
+    assert "sysctl user.max_user_namespaces" in said
+
+
+def test_elsewhere_than_on_linux_it_says_where_to_go(course, monkeypatch):
+    monkeypatch.setattr(sandbox, "sys", type("Elsewhere", (), {"platform": "darwin", "executable": sys.executable}))
+    assert "The sandbox needs Linux" in _refused(course)
+
+
+def test_nbgraders_own_command_refuses_as_well(course, monkeypatch, tmp_path):
+    from convcraft.grading.preprocessors import Mark
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    facts = {"student": "somebody", "assignment": "01_toy", "notebook": "toy"}
+    with pytest.raises(sandbox.NoSandboxError, match="bubblewrap"):
+        Mark(sandbox=True, parent=None).preprocess(None, {"nbgrader": facts})
+
+
+_STILL = ["os_exit", "os_exit_in_answer", "segfault_in_answer", "endless_loop_in_answer", "endless_loop_in_c_in_answer",
+          "memory_bomb", "exam_patched", "examine_patched", "equal_to_everything", "forged_points",
+          "searches_gc_for_code", "tag_skip_execution", "left_behind"]
+
+
+@pytest.fixture(scope="module")
+def unsealed(toy_root, tmp_path_factory) -> Path:
+    root = toy.copied(toy_root, tmp_path_factory.mktemp("unsealed") / "course")
+    for attack in hostile.ATTACKS:
+        if attack.name in _STILL:
+            attack.place(root, f"h-{attack.name}")
+    toy.submit(root, "zz-honest", toy.notebook(root, toy.RIGHT))
+    summary = grade(root, course=Course(root, root / "source", sealed=False, limits=Limits(2.0, 512 * 2**20)))
+    assert not summary.problems
+    return root
+
+
+@pytest.mark.parametrize("name", _STILL)
+def test_without_walls_an_answer_still_gets_what_it_earns(name, unsealed):
+    (attack,) = (attack for attack in hostile.ATTACKS if attack.name == name)
+    assert attack.fits(toy.points(unsealed)[f"h-{name}"])
+    assert "FOUND" not in str(toy.graded_notebook(unsealed, f"h-{name}"))
+
+
+def test_without_walls_the_next_student_is_graded_as_always(unsealed):
+    assert toy.points(unsealed)["zz-honest"] == 100
+
+
+def test_without_walls_nothing_stays_behind(unsealed):
+    names = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            names.append(path.read_text().strip())
+        except OSError:  # ended meanwhile
+            continue
+    assert hostile.MINE not in names
