@@ -1,13 +1,14 @@
 # %% [markdown]
 # # 1 · Convolution
 #
-# **At the end you will be able to** build the convolution layer yourself, forwards and backwards, and to say of any such
-# layer how large its output is, what it costs and how far it sees.
-# <br>**You need before** a little Python, tensors (indexing, shapes, broadcasting) and, for one section, the chain rule.
+# **At the end you will be able to** build the convolution layer yourself, forwards and backwards, and to say of any
+# such layer how large its output is, what it costs and how far it sees.
+# <br>**You need before** a little Python, tensors (indexing, shapes, broadcasting) and, for one section, the chain
+# rule.
 # <br>**It takes** about four hours: 165 minutes for the eight exercises (100 points), the rest for reading and playing.
 #
-# Every exercise is four cells: the task, a cell for your answer, a cell to try it, and a cell that examines it. The exam
-# says which mistake was made, not only that there is one. Run it as often as you like.
+# Every exercise is four cells: the task, a cell for your answer, a cell to try it, and a cell that examines it. The
+# exam says which mistake was made, not only that there is one. Run it as often as you like.
 
 # %%
 import torch
@@ -21,8 +22,8 @@ plots.use_style()
 # %% [markdown]
 # ## 1.1 A window that slides
 #
-# Here is a photograph of the Summer Palace in Beijing. You see at once where the roof ends and the sky begins. A computer
-# gets numbers: one for each pixel, 0 for black and 1 for white.
+# Here is a photograph of the Summer Palace in Beijing. You see at once where the roof ends and the sky begins. A
+# computer gets numbers: one for each pixel, 0 for black and 1 for white.
 
 # %% tags=["demo"]
 palace = data.photo("china", height=120).mean(dim=0)  # the mean of red, green and blue is a grey picture
@@ -43,12 +44,14 @@ print("fully connected, 28×28 to 28×28:", count_parameters(nn.Linear(28 * 28, 
 print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kernel_size=3)))
 
 # %% [markdown]
-# 615,440 numbers to learn, for a picture as small as a digit. The second fault is worse: what the layer learns about an edge
-# in the upper left corner says nothing about the same edge one pixel further on. Each place has weights of its own.
+# 615,440 numbers to learn, for a picture as small as a digit. The second fault is worse: what the layer learns about an
+# edge in the upper left corner says nothing about the same edge one pixel further on. Each place has weights of its
+# own.
 #
-# The way out rests on two observations. **An edge is a local thing**: to know whether there is one, it is enough to look at a
-# few neighbouring pixels. **An edge is an edge everywhere**: the same look works at all places. So take one small grid of
-# weights, the *kernel*, and slide it over the image. At each place, multiply the numbers that meet, and add up:
+# The way out rests on two observations. **An edge is a local thing**: to know whether there is one, it is enough to
+# look at a few neighbouring pixels. **An edge is an edge everywhere**: the same look works at all places. So take one
+# small grid of weights, the *kernel*, and slide it over the image. At each place, multiply the numbers that meet, and
+# add up:
 #
 # ![A 3×3 window slides over a 5×5 image. At each of its nine places the nine products are written out and added up, and
 # the sum goes into a 3×3 result.](../../assets/01_convolution/sliding_window.gif)
@@ -58,8 +61,8 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 # %% [markdown]
 # ### Exercise 1.1 · The sliding window ●○○○○ 15 min
 #
-# Take an image $x$ of shape (H, W) and a kernel $w$ of shape (kH, kW). Lay the kernel on the image, multiply the numbers that
-# meet, and add the products. Do this at every place where the kernel lies wholly on the image:
+# Take an image $x$ of shape (H, W) and a kernel $w$ of shape (kH, kW). Lay the kernel on the image, multiply the
+# numbers that meet, and add the products. Do this at every place where the kernel lies wholly on the image:
 #
 # $$y[p, q] = \sum_{i=0}^{kH-1} \sum_{j=0}^{kW-1} x[p + i,\; q + j] \cdot w[i, j]$$
 #
@@ -69,7 +72,8 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 # \begin{bmatrix} 1 & -1 \\ 0 & 2 \end{bmatrix} \text{ give }
 # \begin{bmatrix} 1 & 8 \\ 1 & 0 \end{bmatrix}$$
 #
-# The upper left number is 1·1 + 2·(−1) + 0·0 + 1·2 = 1. A kernel of 2 finds two places on 3 numbers, so the result is 2×2.
+# The upper left number is 1·1 + 2·(−1) + 0·0 + 1·2 = 1. A kernel of 2 finds two places on 3 numbers, so the result is
+# 2×2.
 #
 # Write `cross_correlate(image, kernel)`. (Why it is not called `convolve`, you will see right after.)
 #
@@ -82,8 +86,8 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 #
 # <details><summary>Hint 1: where to start</summary>
 #
-# On paper first: at how many places does a kernel of 3 fit on 5 numbers? On 6? On n? That gives the shape of the result.
-# Make an empty tensor of that shape, and let two loops fill it.
+# On paper first: at how many places does a kernel of 3 fit on 5 numbers? On 6? On n? That gives the shape of the
+# result. Make an empty tensor of that shape, and let two loops fill it.
 #
 # </details>
 # <details><summary>Hint 2: one number of the result</summary>
@@ -136,11 +140,11 @@ examine("cross_correlate", cross_correlate)
 # %% [markdown]
 # ### Convolution, or what goes by that name
 #
-# Mathematicians have meant something else by *convolution* for two hundred years: the kernel is turned by 180° first. What you
-# have just written is their *cross-correlation*. One bright pixel shows the difference:
+# Mathematicians have meant something else by *convolution* for two hundred years: the kernel is turned by 180° first.
+# What you have just written is their *cross-correlation*. One bright pixel shows the difference:
 #
-# ![One bright pixel in a 5×5 image, the kernel 1 to 9, and two results: cross-correlation gives the kernel turned around, 9
-# to 1, convolution gives the kernel itself.](../../assets/01_convolution/two_conventions.svg)
+# ![One bright pixel in a 5×5 image, the kernel 1 to 9, and two results: cross-correlation gives the kernel turned
+# around, 9 to 1, convolution gives the kernel itself.](../../assets/01_convolution/two_conventions.svg)
 #
 # Which of the two does PyTorch's `conv2d` compute? Ask it.
 
@@ -153,15 +157,16 @@ print("F.conv2d with the kernel:\n", F.conv2d(bright_pixel, kernel)[0, 0])
 print("F.conv2d with the kernel turned by 180°:\n", F.conv2d(bright_pixel, kernel.flip(2, 3))[0, 0])
 
 # %% [markdown]
-# The kernel comes out turned around, so PyTorch computes the cross-correlation, and so does every library for deep learning. It
-# does no harm: a network *learns* its kernels, and learns them the right way round for what the layer does. From here on
-# "convolution" means what `conv2d` does. You will meet the turned kernel once more, where gradients go back.
+# The kernel comes out turned around, so PyTorch computes the cross-correlation, and so does every library for deep
+# learning. It does no harm: a network *learns* its kernels, and learns them the right way round for what the layer
+# does. From here on "convolution" means what `conv2d` does. You will meet the turned kernel once more, where gradients
+# go back.
 
 # %% [markdown]
 # ## 1.2 What a kernel sees
 #
-# Nine numbers decide what the window looks for. Nine times 1/9 takes the mean of a neighbourhood and blurs. A 1 in the middle and
-# zeros around it copies the image. What do nine numbers look like that find an edge?
+# Nine numbers decide what the window looks for. Nine times 1/9 takes the mean of a neighbourhood and blurs. A 1 in the
+# middle and zeros around it copies the image. What do nine numbers look like that find an edge?
 #
 # An edge is a place where brightness changes. To see a change, one has to **subtract**: this side minus that side.
 
@@ -171,29 +176,31 @@ print("F.conv2d with the kernel turned by 180°:\n", F.conv2d(bright_pixel, kern
 # Irwin Sobel's two kernels of 1968 are still in use. One looks for edges that run up and down, where left and right
 # differ. The other looks for edges that run from side to side, where above and below differ.
 #
-# - Kernel 0 answers to vertical edges: it compares the column on the right with the column on the left. In each of the three
-#   rows it takes the right number minus the left one, and it adds the three differences. The middle row counts twice.
-# - Kernel 1 answers to horizontal edges: it compares the row below with the row above. It adds, for the three columns, the lower number
-#   minus the upper one. The middle column counts twice.
+# - Kernel 0 answers to vertical edges: it compares the column on the right with the column on the left. In each of the
+#   three rows it takes the right number minus the left one, and it adds the three differences. The middle row counts
+#   twice.
+# - Kernel 1 answers to horizontal edges: it compares the row below with the row above. It adds, for the three columns,
+#   the lower number minus the upper one. The middle column counts twice.
 #
 # By hand, on one window:
 #
 # $$\begin{bmatrix} 1 & 1 & 4 \\ 1 & 2 & 6 \\ 0 & 1 & 2 \end{bmatrix}$$
 #
-# Kernel 0 gives (4 − 1) + 2·(6 − 1) + (2 − 0) = 15. Kernel 1 gives (0 − 1) + 2·(1 − 1) + (2 − 4) = −3. The window lies on an
-# edge that runs up and down.
+# Kernel 0 gives (4 − 1) + 2·(6 − 1) + (2 − 0) = 15. Kernel 1 gives (0 − 1) + 2·(1 − 1) + (2 − 4) = −3. The window lies
+# on an edge that runs up and down.
 #
-# Write `edge_kernels()`, without arguments. It returns both kernels in the form that `F.conv2d` wants them: kernel 0 at `[0, 0]`,
-# kernel 1 at `[1, 0]`.
+# Write `edge_kernels()`, without arguments. It returns both kernels in the form that `F.conv2d` wants them: kernel 0 at
+# `[0, 0]`, kernel 1 at `[1, 0]`.
 #
 # - The result is one float32 tensor of shape (2, 1, 3, 3), its numbers are 0, ±1 and ±2.
 # - Either sign is right: left minus right finds the same edges as right minus left.
-# - On flat ground both answer 0; where brightness grows by 1 a pixel, the kernel whose business it is answers 8 or −8, the other 0.
+# - On flat ground both answer 0; where brightness grows by 1 a pixel, the kernel whose business it is answers 8 or −8,
+#   the other 0.
 #
 # <details><summary>Hint 1: from words to numbers</summary>
 #
-# "The right number minus the left one" is a sum of three products: the left number times …, the middle one times …, the right one
-# times …
+# "The right number minus the left one" is a sum of three products: the left number times …, the middle one times …, the
+# right one times …
 #
 # </details>
 # <details><summary>Hint 2: the second kernel</summary>
@@ -226,21 +233,23 @@ with try_it("edge_kernels"):
 examine("edge_kernels", edge_kernels)
 
 # %% [markdown]
-# This is how it should look on a sharper copy of the photograph. Purple means "brighter to the right" or "brighter below", orange the
-# opposite, white "no change". Take the two answers as the sides of a right angle, and the length of the
-# slanting side, $\sqrt{a^2 + b^2}$, is the strength of an edge in any direction:
+# This is how it should look on a sharper copy of the photograph. Purple means "brighter to the right" or "brighter
+# below", orange the opposite, white "no change". Take the two answers as the sides of a right angle, and the length of
+# the slanting side, $\sqrt{a^2 + b^2}$, is the strength of an edge in any direction:
 #
-# ![The photograph of the palace; its vertical edges; its horizontal edges; and both together, a drawing in black lines on
-# white.](../../assets/01_convolution/edges_of_the_palace.svg)
+# ![The photograph of the palace; its vertical edges; its horizontal edges; and both together, a drawing in black lines
+# on white.](../../assets/01_convolution/edges_of_the_palace.svg)
 #
-# Nobody tells a network to look for edges. Yet when A. Krizhevsky and colleagues trained theirs on a million photographs in 2012, its first
-# layer had learned kernels much like these, for edges in all directions. In section 1.6 you will watch one being learned.
+# Nobody tells a network to look for edges. Yet when A. Krizhevsky and colleagues trained theirs on a million
+# photographs in 2012, its first layer had learned kernels much like these, for edges in all directions. In section 1.6
+# you will watch one being learned.
 
 # %% [markdown]
 # ## 1.3 How large is the result?
 #
-# In PyTorch the sliding window is a layer, `nn.Conv2d`. These are the lines that the lecture notes this course grew out of begin with: one
-# picture of 28×28 pixels goes in, and there are three kernels, hence three pictures (*channels*) come out.
+# In PyTorch the sliding window is a layer, `nn.Conv2d`. These are the lines that the lecture notes this course grew out
+# of begin with: one picture of 28×28 pixels goes in, and there are three kernels, hence three pictures (*channels*)
+# come out.
 
 # %% tags=["demo"]
 x = torch.ones(1, 1, 28, 28)  # (N, C, H, W): one picture, one channel, 28 rows, 28 columns
@@ -250,19 +259,21 @@ for settings in (dict(), dict(padding=1), dict(padding=1, stride=2)):
     print(f"{settings!s:<28}", tuple(x.shape), "->", tuple(layer(x).shape))
 
 # %% [markdown]
-# 26, 28, 14. The first you know from Exercise 1.1: a kernel of 3 fits at 28 − 3 + 1 places. The other two come from three settings:
+# 26, 28, 14. The first you know from Exercise 1.1: a kernel of 3 fits at 28 − 3 + 1 places. The other two come from
+# three settings:
 #
 # - **`padding=1`** puts one ring of zeros around the picture, so the window can also stand on the border.
 # - **`stride=2`** moves the window by two pixels at a time, and the result has half the size.
 # - **`dilation=2`** pulls the kernel apart: its neighbours look at pixels that lie two apart.
 #
-# ![Four times 7×7 pixels with a first 3×3 window and a dot in the middle of every place where the window may stand. Plain:
-# 5×5 places. Padding 1: 7×7. Padding 1 and stride 2: 4×4. Dilation 2: 3×3.](../../assets/01_convolution/window_places.svg)
+# ![Four times 7×7 pixels with a first 3×3 window and a dot in the middle of every place where the window may stand.
+# Plain: 5×5 places. Padding 1: 7×7. Padding 1 and stride 2: 4×4. Dilation 2:
+# 3×3.](../../assets/01_convolution/window_places.svg)
 #
 # Orange is the first window, and there is a dot in the middle of every window. Counting the dots is the next exercise.
 #
-# Before that, two more things that the notes show. The layer holds what will be learned in `weight` and `bias`, and both are trainable, that
-# is, they ask for a gradient:
+# Before that, two more things that the notes show. The layer holds what will be learned in `weight` and `bias`, and
+# both are trainable, that is, they ask for a gradient:
 
 # %% tags=["demo"]
 for name, parameter in layer.named_parameters():
@@ -273,9 +284,9 @@ for name, parameter in layer.named_parameters():
 #
 # ### Why `layer(x)`, not `layer.forward(x)`
 #
-# The notes call `layer.forward(x)`. It gives the same numbers, and still it is the wrong habit. `layer(x)` runs `forward` *and all that
-# has been hooked on the layer*: tools that watch shapes, measure times, record activations or prune weights. `layer.forward(x)` walks past them, and says
-# nothing:
+# The notes call `layer.forward(x)`. It gives the same numbers, and still it is the wrong habit. `layer(x)` runs
+# `forward` *and all that has been hooked on the layer*: tools that watch shapes, measure times, record activations or
+# prune weights. `layer.forward(x)` walks past them, and says nothing:
 
 # %% tags=["demo"]
 layer.register_forward_hook(lambda module, inputs, output: print("  the hook sees", tuple(output.shape)))
@@ -296,21 +307,24 @@ print("the same numbers:", torch.equal(called, forwarded))
 #
 # - Without stride, padding and dilation there are `size - kernel_size + 1` windows.
 # - `padding` is added on both sides. The row then has `size + 2 * padding` numbers.
-# - With a dilation of d, neighbours in the kernel look at numbers that lie d apart. So a kernel of 3 with dilation 2 reaches
-#   over 5 numbers: three that it looks at and two holes.
-# - The window starts at the left end and moves by `stride`. A last step that leads off the picture is left out: round down.
+# - With a dilation of d, neighbours in the kernel look at numbers that lie d apart. So a kernel of 3 with dilation 2
+#   reaches over 5 numbers: three that it looks at and two holes.
+# - The window starts at the left end and moves by `stride`. A last step that leads off the picture is left out: round
+#   down.
 # - All five numbers may be given at once, in this order.
 # - Where not even one window fits, raise a `ValueError`; a window that just fits counts.
 #
-# By hand: 28 numbers with padding 1 are 30. A kernel of 3 can start at 0, 1, …, 27. With a stride of 2 it starts at 0, 2, …, 26: that
-# is 14 times, as PyTorch said above. With a dilation of 4, too, the kernel reaches over 9 numbers, and the starts are 0, 2, …, 20: 11.
+# By hand: 28 numbers with padding 1 are 30. A kernel of 3 can start at 0, 1, …, 27. With a stride of 2 it starts at 0,
+# 2, …, 26: that is 14 times, as PyTorch said above. With a dilation of 4, too, the kernel reaches over 9 numbers, and
+# the starts are 0, 2, …, 20: 11.
 #
-# Write `conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1)`; it takes and returns whole numbers (`int`).
+# Write `conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1)`; it takes and returns whole numbers
+# (`int`).
 #
 # <details><summary>Hint 1: in two steps</summary>
 #
-# First: over how many numbers does the dilated kernel reach? Second: how much room is left for it to move, and how many strides
-# go into that room?
+# First: over how many numbers does the dilated kernel reach? Second: how much room is left for it to move, and how many
+# strides go into that room?
 #
 # </details>
 # <details><summary>Hint 2: whole numbers</summary>
@@ -353,8 +367,8 @@ with try_it("conv_output_size"):
 examine("conv_output_size", conv_output_size)
 
 # %% [markdown]
-# Now move the window yourself. The picture has 9×9 pixels; grey is padding. Two things to find out: which padding keeps the size for kernels of 3, 5 and 7? And
-# with a stride of 3, is there a pixel that no window looks at?
+# Now move the window yourself. The picture has 9×9 pixels; grey is padding. Two things to find out: which padding keeps
+# the size for kernels of 3, 5 and 7? And with a stride of 3, is there a pixel that no window looks at?
 
 # %% tags=["demo", "nbval-ignore-output"]
 from matplotlib import pyplot as plt
@@ -386,13 +400,14 @@ def draw_window(kernel_size, stride, padding, dilation, window):
 plots.explore(draw_window, kernel_size=(3, 7), stride=(1, 4), padding=(0, 3), dilation=(1, 3), window=(0, 48))
 
 # %% [markdown]
-# For an odd kernel, a padding of (kernel_size − 1) / 2 keeps the size at stride 1. And yes: a stride loses pixels where it does not come
-# out even. In PyTorch's documentation your function stands as one line:
+# For an odd kernel, a padding of (kernel_size − 1) / 2 keeps the size at stride 1. And yes: a stride loses pixels where
+# it does not come out even. In PyTorch's documentation your function stands as one line:
 #
 # $$H_\text{out} = \left\lfloor \frac{H + 2 \cdot \text{padding} - \text{dilation} \cdot (\text{kernel\_size} - 1) - 1}
 # {\text{stride}} \right\rfloor + 1$$
 #
-# The floor has a price. Different sizes give the same result, so the size that went in cannot be told from the size that came out:
+# The floor has a price. Different sizes give the same result, so the size that went in cannot be told from the size
+# that came out:
 
 # %% tags=["demo"]
 halve = nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1)
@@ -402,15 +417,15 @@ for size in (26, 27, 28, 29):
 # %% [markdown]
 # ## 1.4 Many channels, many pictures
 #
-# A colour photograph has three channels, red, green and blue. How does a kernel look at three pictures at once? It becomes three kernels, one
-# for each channel, and what they find is **added up**. Together they are one *filter*. A filter makes one output channel; a layer of 16
-# filters makes 16.
+# A colour photograph has three channels, red, green and blue. How does a kernel look at three pictures at once? It
+# becomes three kernels, one for each channel, and what they find is **added up**. Together they are one *filter*. A
+# filter makes one output channel; a layer of 16 filters makes 16.
 #
-# ![Three input channels on the left; two filters of three kernels each in the middle, the kernels of a filter joined by plus signs
-# and a bias; two output channels on the right.](../../assets/01_convolution/filters_and_channels.svg)
+# ![Three input channels on the left; two filters of three kernels each in the middle, the kernels of a filter joined by
+# plus signs and a bias; two output channels on the right.](../../assets/01_convolution/filters_and_channels.svg)
 #
-# So the weight has four dimensions: (out_channels, in_channels, kH, kW). The notes' next lines use the function `F.conv2d`, which takes the weight from
-# you. Three channels go in, 16 filters of 5×5 look at them:
+# So the weight has four dimensions: (out_channels, in_channels, kH, kW). The notes' next lines use the function
+# `F.conv2d`, which takes the weight from you. Three channels go in, 16 filters of 5×5 look at them:
 
 # %% tags=["demo"]
 x = torch.randn(1, 3, 28, 28)
@@ -420,8 +435,8 @@ for settings in (dict(padding=1), dict(padding=2), dict(padding=2, stride=2)):
     print(f"{settings!s:<28}", tuple(F.conv2d(x, weight, **settings).shape))
 
 # %% [markdown]
-# 26, 28 and 14 again, now for 5×5 kernels. Can you get them from the formula? 28 + 2 − 5 + 1 = 26; 28 + 4 − 5 + 1 = 28; and
-# half of that, rounded down, plus one: ⌊27 / 2⌋ + 1 = 14.
+# 26, 28 and 14 again, now for 5×5 kernels. Can you get them from the formula? 28 + 2 − 5 + 1 = 26; 28 + 4 − 5 + 1 = 28;
+# and half of that, rounded down, plus one: ⌊27 / 2⌋ + 1 = 14.
 #
 # For sizes that may be a number or a pair, here is a little helper. You may use it in your answers.
 
@@ -434,8 +449,9 @@ def pair(value):
 # %% [markdown]
 # ### Exercise 1.4 · The layer ●●●○○ 30 min
 #
-# Write `conv2d(x, weight, bias=None, stride=1, padding=0)` for a batch `x` of shape (N, C, H, W), a `weight` of shape (O, C, kH, kW) and a `bias`
-# of shape (O,) or None. It returns (N, O, H′, W′), with H′ and W′ as in Exercise 1.3. With $\tilde x$ for the padded `x` and strides $s_H, s_W$:
+# Write `conv2d(x, weight, bias=None, stride=1, padding=0)` for a batch `x` of shape (N, C, H, W), a `weight` of shape
+# (O, C, kH, kW) and a `bias` of shape (O,) or None. It returns (N, O, H′, W′), with H′ and W′ as in Exercise 1.3. With
+# $\tilde x$ for the padded `x` and strides $s_H, s_W$:
 #
 # $$y[n, o, p, q] = b[o] + \sum_{c} \sum_{i} \sum_{j} \tilde x[n,\; c,\; p\,s_H + i,\; q\,s_W + j] \cdot w[o, c, i, j]$$
 #
@@ -444,8 +460,9 @@ def pair(value):
 # $$x = \begin{bmatrix} 1 & 2 \\ 3 & 4 \end{bmatrix}, \begin{bmatrix} 0 & 1 \\ 1 & 0 \end{bmatrix} \qquad
 # w = \begin{bmatrix} 1 & 0 \\ 0 & 1 \end{bmatrix}, \begin{bmatrix} 0 & 1 \\ 1 & 0 \end{bmatrix}$$
 #
-# There is one window. The first channel gives 1 + 4, the second 1 + 1, the bias 10: the result is 17. With `padding=1` and
-# `stride=2` there are four windows, each with one pixel of the picture in a corner; the result is `[[11, 11], [11, 14]]`.
+# There is one window. The first channel gives 1 + 4, the second 1 + 1, the bias 10: the result is 17. With `padding=1`
+# and `stride=2` there are four windows, each with one pixel of the picture in a corner; the result is `[[11, 11], [11,
+# 14]]`.
 #
 # - An output channel adds up what its kernel finds in all input channels.
 # - Every picture of the batch goes through the same filters, square or not.
@@ -457,20 +474,21 @@ def pair(value):
 #
 # <details><summary>Hint 1: which loops</summary>
 #
-# Loops over pictures, filters, channels and pixels are right, and slow. There are few kernel places and many pixels: loop over the kernel places (i, j). Which
-# pixels does the weight at (i, j) meet, over all windows? They are a part of the padded picture that a slice with a step cuts out.
+# Loops over pictures, filters, channels and pixels are right, and slow. There are few kernel places and many pixels:
+# loop over the kernel places (i, j). Which pixels does the weight at (i, j) meet, over all windows? They are a part of
+# the padded picture that a slice with a step cuts out.
 #
 # </details>
 # <details><summary>Hint 2: one kernel place</summary>
 #
-# At place (i, j) you have pixels of shape (N, C, H′, W′) and weights of shape (O, C). You want (N, O, H′, W′), with c summed over.
-# `torch.einsum` says just that: `"nchw,oc->nohw"`.
+# At place (i, j) you have pixels of shape (N, C, H′, W′) and weights of shape (O, C). You want (N, O, H′, W′), with c
+# summed over. `torch.einsum` says just that: `"nchw,oc->nohw"`.
 #
 # </details>
 # <details><summary>Hint 3: padding and bias</summary>
 #
-# `F.pad(x, (left, right, top, bottom))` begins with the *last* dimension. `out + bias` lines up the *last* dimensions: give the bias a shape
-# in which its dimension meets the channels, `bias[:, None, None]`.
+# `F.pad(x, (left, right, top, bottom))` begins with the *last* dimension. `out + bias` lines up the *last* dimensions:
+# give the bias a shape in which its dimension meets the channels, `bias[:, None, None]`.
 #
 # </details>
 
@@ -521,8 +539,8 @@ with try_it("conv2d"):
 examine("conv2d", conv2d)
 
 # %% [markdown]
-# With three channels a filter can look for colours. Red minus the mean of green and blue, taken over a small window, finds what is
-# red, and the same window with other weights finds what is blue:
+# With three channels a filter can look for colours. Red minus the mean of green and blue, taken over a small window,
+# finds what is red, and the same window with other weights finds what is blue:
 
 # %% tags=["demo"]
 colours = torch.tensor([[1.0, -0.5, -0.5], [-0.5, -0.5, 1.0]])  # two filters, a weight for each channel
@@ -536,47 +554,51 @@ with try_it("conv2d"):
 # %% [markdown]
 # ## 1.5 The same, as one matrix product
 #
-# Four sums in one formula: isn't that slow? The answer that made convolutions fast is a trick with memory. Copy every window into a
-# column of its own:
+# Four sums in one formula: isn't that slow? The answer that made convolutions fast is a trick with memory. Copy every
+# window into a column of its own:
 #
-# ![The four 2×2 windows of a 3×3 picture, each in its own colour, and beside them a 4×4 matrix whose four columns hold the
-# numbers of the four windows.](../../assets/01_convolution/windows_to_columns.svg)
+# ![The four 2×2 windows of a 3×3 picture, each in its own colour, and beside them a 4×4 matrix whose four columns hold
+# the numbers of the four windows.](../../assets/01_convolution/windows_to_columns.svg)
 #
-# Now a filter, written as a row, times this matrix gives what it finds in *all* windows. All filters, one a row, times this matrix: the
-# whole layer. One matrix product, which computers have been taught to do well for sixty years.
+# Now a filter, written as a row, times this matrix gives what it finds in *all* windows. All filters, one a row, times
+# this matrix: the whole layer. One matrix product, which computers have been taught to do well for sixty years.
 
 # %% [markdown]
 # ### Exercise 1.5 · Windows into columns ●●●●○ 30 min
 #
-# Write `unfold(x, kernel_size, stride=1, padding=0)`. For `x` of shape (N, C, H, W) it returns (N, C·kH·kW, L), where L = H′·W′ is the number of
-# windows:
+# Write `unfold(x, kernel_size, stride=1, padding=0)`. For `x` of shape (N, C, H, W) it returns (N, C·kH·kW, L), where L
+# = H′·W′ is the number of windows:
 #
-# $$\text{columns}[n,\; c \cdot kH \cdot kW + i \cdot kW + j,\; p \cdot W' + q] = \tilde x[n,\; c,\; p\,s_H + i,\; q\,s_W + j]$$
+# $$\text{columns}[n,\; c \cdot kH \cdot kW + i \cdot kW + j,\; p \cdot W' + q] =
+# \tilde x[n,\; c,\; p\,s_H + i,\; q\,s_W + j]$$
 #
-# By hand: the picture with the rows 1 2 3, 4 5 6 and 7 8 9 and a 2×2 window give the matrix in the figure. Its first column is 1, 2, 4, 5: the first
-# window, read like a text. With a second channel, 10 to 18, there are four rows more, and the first column goes on with 10, 11, 13, 14.
+# By hand: the picture with the rows 1 2 3, 4 5 6 and 7 8 9 and a 2×2 window give the matrix in the figure. Its first
+# column is 1, 2, 4, 5: the first window, read like a text. With a second channel, 10 to 18, there are four rows more,
+# and the first column goes on with 10, 11, 13, 14.
 #
 # - Column number l is window number l, counted as one reads: to the right, then down.
-# - Row number c·kH·kW + i·kW + j holds what stands at place (i, j) of the window in channel c. So all places of channel 0 come first, then
-#   all of channel 1.
+# - Row number c·kH·kW + i·kW + j holds what stands at place (i, j) of the window in channel c. So all places of channel
+#   0 come first, then all of channel 1.
 # - `padding` zeros lie around the picture, on all four sides.
 # - The window moves by `stride`, downwards and to the right; a last step that leads off the picture is left out.
 # - `kernel_size`, `stride` and `padding` are a number or a pair (height, width).
-# - No Python loop over pixels or windows: the number of PyTorch calls must not grow with the picture. A loop over the kernel's places is fine.
+# - No Python loop over pixels or windows: the number of PyTorch calls must not grow with the picture. A loop over the
+#   kernel's places is fine.
 # - `x` stays as it was, gradients flow to it, and float64 stays float64.
 # - `F.unfold` is what you build. The *method* `x.unfold(dimension, size, step)` is something else, and allowed.
 #
 # <details><summary>Hint 1: two ways</summary>
 #
-# *Place by place*: you have cut out "the pixels that place (i, j) meets" in the last exercise. Each such part, flattened, is a row of each
-# channel's block. Stack them. *Window by window, all at once*: look up what the method `Tensor.unfold` does, and use it for the height, then for the width.
+# *Place by place*: you have cut out "the pixels that place (i, j) meets" in the last exercise. Each such part,
+# flattened, is a row of each channel's block. Stack them. *Window by window, all at once*: look up what the method
+# `Tensor.unfold` does, and use it for the height, then for the width.
 #
 # </details>
 # <details><summary>Hint 2: the order of dimensions</summary>
 #
-# Write down the shape that you have, with a letter for each dimension, for instance (N, C, H′, W′, kH, kW). Write below it the one that you want: N,
-# then c, i, j from slow to fast, then p, q from slow to fast. `permute` goes from one to the other. Only then join dimensions with
-# `reshape` or `flatten`.
+# Write down the shape that you have, with a letter for each dimension, for instance (N, C, H′, W′, kH, kW). Write below
+# it the one that you want: N, then c, i, j from slow to fast, then p, q from slow to fast. `permute` goes from one to
+# the other. Only then join dimensions with `reshape` or `flatten`.
 #
 # </details>
 
@@ -611,8 +633,8 @@ examine("unfold", unfold)
 # %% [markdown]
 # ### The whole layer in one line
 #
-# No points here, only the harvest. Flatten each filter into a row, and the layer is `@`, the matrix product. The result (N, O, L) becomes (N, O, H′, W′) by a
-# `reshape`:
+# No points here, only the harvest. Flatten each filter into a row, and the layer is `@`, the matrix product. The result
+# (N, O, L) becomes (N, O, H′, W′) by a `reshape`:
 
 # %% tags=["demo"]
 with try_it("unfold"):
@@ -625,35 +647,40 @@ with try_it("unfold"):
     print(f"at stride 1 the columns hold {copies:.0f} numbers for every number of the picture")
 
 # %% [markdown]
-# The price stands in the last line: 25 copies of every pixel. PyTorch's CPU and GPU kernels pay it piece by piece, or find ways around it, but the
-# matrix product stays at the heart. (K. Chellapilla, S. Puri and P. Simard described the trick in 2006; you will meet it as *im2col*.)
+# The price stands in the last line: 25 copies of every pixel. PyTorch's CPU and GPU kernels pay it piece by piece, or
+# find ways around it, but the matrix product stays at the heart. (K. Chellapilla, S. Puri and P. Simard described the
+# trick in 2006; you will meet it as *im2col*.)
 
 # %% [markdown]
 # ## 1.6 Gradients go back
 #
-# A network learns its kernels. For that, training needs three gradients of the loss from each layer: with respect to its weight, its bias, and its input,
-# which is the output of the layer before. Autograd delivers them. Here you do it by hand, once, to know what happens.
+# A network learns its kernels. For that, training needs three gradients of the loss from each layer: with respect to
+# its weight, its bias, and its input, which is the output of the layer before. Autograd delivers them. Here you do it
+# by hand, once, to know what happens.
 #
-# All of it follows from one product. Somewhere in the forward pass stands `out = … + pixel * weight + …`. If the loss changes by g for each
-# unit of `out`, then by the chain rule it changes by g · pixel for each unit of the weight, and by g · weight for each unit of the pixel. Look at one output:
+# All of it follows from one product. Somewhere in the forward pass stands `out = … + pixel * weight + …`. If the loss
+# changes by g for each unit of `out`, then by the chain rule it changes by g · pixel for each unit of the weight, and
+# by g · weight for each unit of the pixel. Look at one output:
 #
-# ![Forward: a window of x and the weight give one output. To the weight: that output's gradient 2 times the same window of x is a share in
-# grad_weight. To x: the gradient 2 times the weight, laid on the window's place, is a share in grad_x.](../../assets/01_convolution/gradients_go_back.svg)
+# ![Forward: a window of x and the weight give one output. To the weight: that output's gradient 2 times the same window
+# of x is a share in grad_weight. To x: the gradient 2 times the weight, laid on the window's place, is a share in
+# grad_x.](../../assets/01_convolution/gradients_go_back.svg)
 #
-# **To the weight** goes the gradient times the window. **To x** goes the gradient times the kernel, laid down where the window was. Then all outputs add up
-# their shares.
+# **To the weight** goes the gradient times the window. **To x** goes the gradient times the kernel, laid down where the
+# window was. Then all outputs add up their shares.
 
 # %% [markdown]
 # ### Exercise 1.6 · Backwards ●●●●● 40 min
 #
-# Write `conv2d_backward(grad_out, x, weight, stride=1, padding=0)`. `grad_out` has the shape of the output, (N, O, H′, W′); it is the gradient of
-# the loss with respect to the output, given from above. Return the tuple `(grad_x, grad_weight, grad_bias)`, each of the shape of what it is the gradient of; the bias
-# has shape (O,).
+# Write `conv2d_backward(grad_out, x, weight, stride=1, padding=0)`. `grad_out` has the shape of the output, (N, O, H′,
+# W′); it is the gradient of the loss with respect to the output, given from above. Return the tuple `(grad_x,
+# grad_weight, grad_bias)`, each of the shape of what it is the gradient of; the bias has shape (O,).
 #
 # By hand, with the numbers of the figure, `grad_out` being 1 in the upper left and 2 in the lower right:
 #
-# $$\text{grad\_weight} = 1 \cdot \begin{bmatrix} 1 & 2 \\ 0 & 1 \end{bmatrix} + 2 \cdot \begin{bmatrix} 1 & 3 \\ 1 & 1 \end{bmatrix}
-# = \begin{bmatrix} 3 & 8 \\ 2 & 3 \end{bmatrix} \qquad \text{grad\_bias} = 1 + 2 = 3$$
+# $$\text{grad\_weight} = 1 \cdot \begin{bmatrix} 1 & 2 \\ 0 & 1 \end{bmatrix} +
+# 2 \cdot \begin{bmatrix} 1 & 3 \\ 1 & 1 \end{bmatrix} =
+# \begin{bmatrix} 3 & 8 \\ 2 & 3 \end{bmatrix} \qquad \text{grad\_bias} = 1 + 2 = 3$$
 #
 # $$\text{grad\_x} = \begin{bmatrix} 1 & -1 & 0 \\ 0 & 2 & 0 \\ 0 & 0 & 0 \end{bmatrix} +
 # \begin{bmatrix} 0 & 0 & 0 \\ 0 & 2 & -2 \\ 0 & 0 & 4 \end{bmatrix} =
@@ -672,19 +699,21 @@ with try_it("unfold"):
 #
 # <details><summary>Hint 1: where to start</summary>
 #
-# Take the loop over kernel places from your `conv2d`. Its one line multiplies pixels, (N, C, H′, W′), with a weight, (O, C), and adds into the output,
-# (N, O, H′, W′). Both gradients are sums of products of the same three things; write down for each which letters are summed over.
+# Take the loop over kernel places from your `conv2d`. Its one line multiplies pixels, (N, C, H′, W′), with a weight,
+# (O, C), and adds into the output, (N, O, H′, W′). Both gradients are sums of products of the same three things; write
+# down for each which letters are summed over.
 #
 # </details>
 # <details><summary>Hint 2: grad_x</summary>
 #
-# Work on a padded copy: make zeros of the *padded* shape, let every kernel place add its share to the very slice from which the forward pass
-# took its pixels, and cut the border off at the end. What no slice touches stays zero.
+# Work on a padded copy: make zeros of the *padded* shape, let every kernel place add its share to the very slice from
+# which the forward pass took its pixels, and cut the border off at the end. What no slice touches stays zero.
 #
 # </details>
 # <details><summary>Hint 3: am I right?</summary>
 #
-# The cell below your answer compares with autograd. Begin with one picture, one channel, no stride and no padding; then add one thing at a time.
+# The cell below your answer compares with autograd. Begin with one picture, one channel, no stride and no padding; then
+# add one thing at a time.
 #
 # </details>
 
@@ -744,14 +773,16 @@ with try_it("conv2d_backward"):
 examine("conv2d_backward", conv2d_backward)
 
 # %% [markdown]
-# Look at what goes back to `x`: each gradient, times the kernel, laid down and added up. Seen from one pixel, the windows that saw it lie up and to the left, and it
-# met the kernel's numbers in reverse order. At stride 1 `grad_x` is therefore a cross-correlation of `grad_out` with the kernel **turned by 180°**, which is the
-# convolution of mathematics. Here it is, after all.
+# Look at what goes back to `x`: each gradient, times the kernel, laid down and added up. Seen from one pixel, the
+# windows that saw it lie up and to the left, and it met the kernel's numbers in reverse order. At stride 1 `grad_x` is
+# therefore a cross-correlation of `grad_out` with the kernel **turned by 180°**, which is the convolution of
+# mathematics. Here it is, after all.
 #
 # ### A kernel is learned
 #
-# Now use your gradient. Somebody ran a secret kernel over the photograph and gives us the result. Can training find the kernel? Start from zeros, and
-# let each step go downhill by the mean squared error; its gradient with respect to the output is `2 * (out - target) / count`.
+# Now use your gradient. Somebody ran a secret kernel over the photograph and gives us the result. Can training find the
+# kernel? Start from zeros, and let each step go downhill by the mean squared error; its gradient with respect to the
+# output is `2 * (out - target) / count`.
 
 # %% tags=["demo"]
 picture = data.photo("china", height=60).mean(dim=0)[None, None]
@@ -777,26 +808,30 @@ with try_it("conv2d and conv2d_backward"):
 # %% [markdown]
 # ## 1.7 What a layer costs
 #
-# Two bills come with a layer. **Parameters** are numbers to store and to learn. **MACs** (*multiply-accumulates*: one multiplication and one addition) are
-# work, once for each picture. A convolution shares its weights among all places, so it has few parameters, and still multiplies at every pixel.
+# Two bills come with a layer. **Parameters** are numbers to store and to learn. **MACs** (*multiply-accumulates*: one
+# multiplication and one addition) are work, once for each picture. A convolution shares its weights among all places,
+# so it has few parameters, and still multiplies at every pixel.
 #
-# Where the bill is too high, `groups` makes it smaller. The channels are split into groups, and a filter looks at its own group alone. In the extreme every
-# filter looks at a single channel; that is called *depthwise*.
+# Where the bill is too high, `groups` makes it smaller. The channels are split into groups, and a filter looks at its
+# own group alone. In the extreme every filter looks at a single channel; that is called *depthwise*.
 #
-# ![Four input channels and four output channels as dots, a line for each kernel. groups=1: all 16 lines. groups=2: the upper two and the lower two
-# are joined among themselves, 8 lines. groups=4: four lines straight across.](../../assets/01_convolution/grouped_filters.svg)
+# ![Four input channels and four output channels as dots, a line for each kernel. groups=1: all 16 lines. groups=2: the
+# upper two and the lower two are joined among themselves, 8 lines. groups=4: four lines straight
+# across.](../../assets/01_convolution/grouped_filters.svg)
 
 # %% [markdown]
 # ### Exercise 1.7 · Two bills ●●○○○ 15 min
 #
-# Write `count_cost(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True)`; it returns `(parameters, macs)` of one convolution layer, both
-# `int`. `out_size` is the size of what comes out, and the MACs are those of one picture.
+# Write `count_cost(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True)`; it returns `(parameters,
+# macs)` of one convolution layer, both `int`. `out_size` is the size of what comes out, and the MACs are those of one
+# picture.
 #
-# By hand: `nn.Conv2d(3, 16, kernel_size=5)` on 32×32 pixels gives 28×28. A filter has 3·5·5 = 75 weights. 16 filters have 1200, and 16 biases: 1216 parameters. Each
-# weight is used at 28·28 = 784 pixels: 940,800 MACs.
+# By hand: `nn.Conv2d(3, 16, kernel_size=5)` on 32×32 pixels gives 28×28. A filter has 3·5·5 = 75 weights. 16 filters
+# have 1200, and 16 biases: 1216 parameters. Each weight is used at 28·28 = 784 pixels: 940,800 MACs.
 #
 # - A filter has one weight for each kernel place in each input channel, and one bias.
-# - Every weight is used once at every output pixel; adding the bias is not counted. (Windows on the border count like all others.)
+# - Every weight is used once at every output pixel; adding the bias is not counted. (Windows on the border count like
+#   all others.)
 # - With `bias=False` there are no biases to count.
 # - With `groups=g`, a filter sees only one g-th of the input channels.
 # - Depthwise means `groups=in_channels`: every filter sees a single channel.
@@ -805,8 +840,8 @@ with try_it("conv2d and conv2d_backward"):
 #
 # <details><summary>Hint 1: groups</summary>
 #
-# With groups there are still `out_channels` filters. What changes is how many kernels one filter has: count the lines that end in one dot on the right of the
-# figure.
+# With groups there are still `out_channels` filters. What changes is how many kernels one filter has: count the lines
+# that end in one dot on the right of the figure.
 #
 # </details>
 # <details><summary>Hint 2: a check</summary>
@@ -838,7 +873,8 @@ def count_cost(in_channels, out_channels, kernel_size, out_size, groups=1, bias=
     ### END SOLUTION
 
 # %% [markdown]
-# Try it on layers of famous networks: the first layer of ResNet, a layer in the middle of VGG, and the pair by which MobileNet replaces such a layer.
+# Try it on layers of famous networks: the first layer of ResNet, a layer in the middle of VGG, and the pair by which
+# MobileNet replaces such a layer.
 
 # %% tags=["demo"]
 with try_it("count_cost"):
@@ -857,28 +893,34 @@ with try_it("count_cost"):
 examine("count_cost", count_cost)
 
 # %% [markdown]
-# A depthwise layer looks around but mixes no channels; a 1×1 layer mixes channels but does not look around. Together they do the job of the full layer above for
-# (2,304 + 65,536) / 589,824: less than an eighth of its weights and of its work. That is how networks got into telephones (A. Howard and colleagues, 2017).
+# A depthwise layer looks around but mixes no channels; a 1×1 layer mixes channels but does not look around. Together
+# they do the job of the full layer above for (2,304 + 65,536) / 589,824: less than an eighth of its weights and of its
+# work. That is how networks got into telephones (A. Howard and colleagues, 2017).
 
 # %% [markdown]
 # ## 1.8 How far a layer sees
 #
-# A 3×3 window sees three pixels across. No object fits into that. But the next layer looks at outputs that have each seen three pixels, and sees five; and where a layer has a
-# stride, all layers behind it take larger steps on the picture:
+# A 3×3 window sees three pixels across. No object fits into that. But the next layer looks at outputs that have each
+# seen three pixels, and sees five; and where a layer has a stride, all layers behind it take larger steps on the
+# picture:
 #
-# ![Three layers of kernel 3 over a row of 13 pixels; the second has stride 2. The lines from one output of the third layer spread over 7 outputs of the first layer
-# and 9 pixels of the input.](../../assets/01_convolution/growing_view.svg)
+# ![Three layers of kernel 3 over a row of 13 pixels; the second has stride 2. The lines from one output of the third
+# layer spread over 7 outputs of the first layer and 9 pixels of the
+# input.](../../assets/01_convolution/growing_view.svg)
 #
-# The pixels that one output depends on are its *receptive field*: 3, then 5, then 9 wide. A network that has to recognise a whole digit needs one that covers a digit.
+# The pixels that one output depends on are its *receptive field*: 3, then 5, then 9 wide. A network that has to
+# recognise a whole digit needs one that covers a digit.
 
 # %% [markdown]
 # ### Exercise 1.8 · The view ●●●○○ 15 min
 #
-# Write `receptive_field(layers)`. `layers` is a list, from the picture's side, with a tuple `(kernel_size, stride, dilation)` of numbers for each layer. The result, an `int`, is the width of what one output of the last layer sees: from
-# the first pixel to the last one.
+# Write `receptive_field(layers)`. `layers` is a list, from the picture's side, with a tuple `(kernel_size, stride,
+# dilation)` of numbers for each layer. The result, an `int`, is the width of what one output of the last layer sees:
+# from the first pixel to the last one.
 #
-# By hand, for the figure, `[(3, 1, 1), (3, 2, 1), (3, 1, 1)]`: at first an output is one pixel wide. The first layer adds 2: it sees 3. In the second one, neighbours lie one pixel
-# apart, and it adds 2: it sees 5. In the third one, neighbours lie *two* pixels apart, for the layer before had stride 2: it adds 2·2 and sees 9.
+# By hand, for the figure, `[(3, 1, 1), (3, 2, 1), (3, 1, 1)]`: at first an output is one pixel wide. The first layer
+# adds 2: it sees 3. In the second one, neighbours lie one pixel apart, and it adds 2: it sees 5. In the third one,
+# neighbours lie *two* pixels apart, for the layer before had stride 2: it adds 2·2 and sees 9.
 #
 # - Without a layer an output is an input: `receptive_field([])` is 1. One plain layer sees its kernel.
 # - Without strides, each further layer widens the view by `kernel_size - 1`.
@@ -888,8 +930,8 @@ examine("count_cost", count_cost)
 #
 # <details><summary>Hint 1: two numbers</summary>
 #
-# Go through the layers and carry two numbers along: how wide the view is, and how many pixels of the picture lie between two neighbours at this level. Each layer
-# changes both. In which order?
+# Go through the layers and carry two numbers along: how wide the view is, and how many pixels of the picture lie
+# between two neighbours at this level. Each layer changes both. In which order?
 #
 # </details>
 # <details><summary>Hint 2: dilation</summary>
@@ -917,8 +959,8 @@ def receptive_field(layers):
     ### END SOLUTION
 
 # %% [markdown]
-# Try it, and check it against the truth. If an output depends on a pixel, its gradient with respect to that pixel is not zero. So build the layers, ask autograd for the
-# gradient of the middle output, and look where it is not zero:
+# Try it, and check it against the truth. If an output depends on a pixel, its gradient with respect to that pixel is
+# not zero. So build the layers, ask autograd for the gradient of the middle output, and look where it is not zero:
 
 # %% tags=["demo"]
 def gradient_support(layers, size=65):
@@ -946,8 +988,10 @@ with try_it("receptive_field"):
 examine("receptive_field", receptive_field)
 
 # %% [markdown]
-# Three 3×3 layers see as far as one 7×7 layer, with 27 weights instead of 49 and two more nonlinearities in between. That is why the networks after 2014 are built of 3×3 kernels (K. Simonyan, A.
-# Zisserman). Strides and dilations see further still, with the same 27; the last picture shows what a dilation costs: it looks at nine pixels and misses those in between.
+# Three 3×3 layers see as far as one 7×7 layer, with 27 weights instead of 49 and two more nonlinearities in between.
+# That is why the networks after 2014 are built of 3×3 kernels (K. Simonyan, A. Zisserman). Strides and dilations see
+# further still, with the same 27; the last picture shows what a dilation costs: it looks at nine pixels and misses
+# those in between.
 
 # %% [markdown]
 # ## 1.9 What can go wrong
@@ -973,8 +1017,10 @@ attempt("no channel dimension", lambda: F.conv2d(palace, weight[:, :1]))
 attempt("no batch dimension", lambda: F.conv2d(photo, weight))
 
 # %% [markdown]
-# **1. Axes in another order.** Matplotlib and Pillow keep pictures as (H, W, C), PyTorch as (C, H, W). **2. In and out exchanged** in the weight. **3. Bytes.** Divide by 255 first. **4. A missing channel
-# dimension**, the commonest of all; `x[None, None]` adds what is missing. The last line is no mistake: a picture without a batch dimension is taken as it is, and there is none in the result.
+# **1. Axes in another order.** Matplotlib and Pillow keep pictures as (H, W, C), PyTorch as (C, H, W). **2. In and out
+# exchanged** in the weight. **3. Bytes.** Divide by 255 first. **4. A missing channel dimension**, the commonest of
+# all; `x[None, None]` adds what is missing. The last line is no mistake: a picture without a batch dimension is taken
+# as it is, and there is none in the result.
 #
 # The others run without a word. **5. An even kernel** has no middle, so no padding keeps the size:
 
@@ -984,8 +1030,9 @@ for padding in (1, 2):
                                                              padding=padding).shape[-1])
 
 # %% [markdown]
-# **6. The border of zeros is an edge.** Padding keeps the size, but to the kernel a bright picture then ends in a black frame. And **7. a turned kernel**, where somebody's code computes the convolution of
-# mathematics: with a blur, which looks the same from all sides, nothing shows; with Sobel's kernel bright and dark change places.
+# **6. The border of zeros is an edge.** Padding keeps the size, but to the kernel a bright picture then ends in a black
+# frame. And **7. a turned kernel**, where somebody's code computes the convolution of mathematics: with a blur, which
+# looks the same from all sides, nothing shows; with Sobel's kernel bright and dark change places.
 
 # %% tags=["demo"]
 sobel = torch.tensor([[[[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]]])
@@ -999,26 +1046,37 @@ print("blur turned, largest difference: ", (F.conv2d(sky, blur) - F.conv2d(sky, 
 print("Sobel turned is Sobel times −1:  ", torch.allclose(shown[2], -shown[1], atol=1e-5))
 
 # %% [markdown]
-# Test your kernels on a picture that is *not* symmetric, with a kernel that is not symmetric, on sizes that are not square. Such inputs find most mistakes of this chapter, and the exams are made of them.
+# Test your kernels on a picture that is *not* symmetric, with a kernel that is not symmetric, on sizes that are not
+# square. Such inputs find most mistakes of this chapter, and the exams are made of them.
 
 # %% [markdown]
 # ## 1.10 To keep
 #
-# 1. A convolution layer slides one small kernel over the whole picture. It looks at neighbours only, and everywhere with the same weights.
-# 2. What deep learning calls convolution is cross-correlation. The turned kernel appears when gradients go back to the input.
+# 1. A convolution layer slides one small kernel over the whole picture. It looks at neighbours only, and everywhere
+#    with the same weights.
+# 2. What deep learning calls convolution is cross-correlation. The turned kernel appears when gradients go back to the
+#    input.
 # 3. Output size: ⌊(size + 2·padding − dilation·(kernel_size − 1) − 1) / stride⌋ + 1.
-# 4. The weight is (out_channels, in_channels / groups, kH, kW). A filter adds up over its input channels; it has as many parameters on a stamp as on a poster, but works at every pixel.
-# 5. Unfolded, the layer is one matrix product. Stacked, layers see further: each adds dilation·(kernel_size − 1) times all strides before it.
+# 4. The weight is (out_channels, in_channels / groups, kH, kW). A filter adds up over its input channels; it has as
+#    many parameters on a stamp as on a poster, but works at every pixel.
+# 5. Unfolded, the layer is one matrix product. Stacked, layers see further: each adds dilation·(kernel_size − 1) times
+#    all strides before it.
 #
-# **In production**: `nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)`, called as `layer(x)`; or `F.conv2d(x, weight, bias, stride, padding, dilation, groups)`. `F.unfold` makes the columns, and
-# `loss.backward()` does all of section 1.6.
+# **In production**: `nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)`,
+# called as `layer(x)`; or `F.conv2d(x, weight, bias, stride, padding, dilation, groups)`. `F.unfold` makes the columns,
+# and `loss.backward()` does all of section 1.6.
 #
 # **To read more**
 #
-# - *Gradient-Based Learning Applied to Document Recognition*, Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, 1998: the network that read cheques.
+# - *Gradient-Based Learning Applied to Document Recognition*, Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, 1998: the
+#   network that read cheques.
 # - *A guide to convolution arithmetic for deep learning*, V. Dumoulin, F. Visin, 2016: padding and strides in pictures.
-# - *High Performance Convolutional Neural Networks for Document Processing*, K. Chellapilla, S. Puri, P. Simard, 2006: windows into columns.
-# - *ImageNet Classification with Deep Convolutional Neural Networks*, A. Krizhevsky, I. Sutskever, G. Hinton, 2012: look at its figure 3.
+# - *High Performance Convolutional Neural Networks for Document Processing*, K. Chellapilla, S. Puri, P. Simard, 2006:
+#   windows into columns.
+# - *ImageNet Classification with Deep Convolutional Neural Networks*, A. Krizhevsky, I. Sutskever, G. Hinton, 2012:
+#   look at its figure 3.
 # - *Very Deep Convolutional Networks for Large-Scale Image Recognition*, K. Simonyan, A. Zisserman, 2014: why 3×3.
-# - *MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications*, A. Howard and others, 2017: depthwise and pointwise.
-# - *Computing Receptive Fields of Convolutional Neural Networks*, A. Araujo, W. Norris, J. Sim, 2019: the view, with all its corners.
+# - *MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications*, A. Howard and others, 2017:
+#   depthwise and pointwise.
+# - *Computing Receptive Fields of Convolutional Neural Networks*, A. Araujo, W. Norris, J. Sim, 2019: the view, with
+#   all its corners.

@@ -94,7 +94,7 @@ def two_conventions() -> Figure:
 
 def edges_of_the_palace() -> Figure:
     """A photograph, and how Sobel's two kernels answer to it."""
-    grey = data.photo("china", height=150).mean(0)
+    grey = data.photo("china", height=130).mean(0)
     across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     vertical, horizontal = F.conv2d(grey[None, None], torch.stack([across, across.T])[:, None])[0]
     figure, axes = plt.subplots(2, 2, figsize=(7.4, 5.5))
@@ -168,10 +168,10 @@ def windows_to_columns() -> Figure:
     image, colours = torch.arange(1, 10).reshape(3, 3), (ORANGE, SKY, GREEN, PURPLE)
     figure, axes = plt.subplots(1, 6, figsize=(9.2, 2.3), width_ratios=(3, 3, 3, 3, 1.2, 4.6))
     matrix = F.unfold(image[None, None].float(), 2)[0]
-    for l, colour in enumerate(colours):
-        numbers(axes[l], image, (l // 2, l % 2, 2, 2), colour=colour)
-        axes[l].set_title(f"window {l}")
-        axes[5].add_patch(Rectangle((l, 0), 1, 4, facecolor=colour, alpha=0.35, zorder=2))
+    for index, colour in enumerate(colours):
+        numbers(axes[index], image, (index // 2, index % 2, 2, 2), colour=colour)
+        axes[index].set_title(f"window {index}")
+        axes[5].add_patch(Rectangle((index, 0), 1, 4, facecolor=colour, alpha=0.35, zorder=2))
     axes[4].set_axis_off()
     axes[4].text(0.5, 0.5, "→", ha="center", va="center", fontsize=20, transform=axes[4].transAxes)
     numbers(axes[5], matrix)
@@ -255,13 +255,13 @@ def growing_view() -> Figure:
                 inside = index in seen[level + 1]
                 axes.plot((places[level][index * stride + tap], x), (level, level + 1), zorder=1,
                           color=ORANGE if inside else "#dddddd", linewidth=1.6 if inside else 0.7)
-    names = ("input", "after 3 wide, stride 1", "after 3 wide, stride 2", "after 3 wide, stride 1")
-    views = ("one output sees …", "3 inputs", "5 inputs", "9 inputs")
-    for level, (x, name, view) in enumerate(zip(places, names, views, strict=True)):
+    names = ("the picture", "layer 1: kernel 3, stride 1", "layer 2: kernel 3, stride 2", "layer 3: kernel 3, stride 1")
+    for level, (x, name, view) in enumerate(zip(places, names, (1, 3, 5, 9), strict=True)):
         colours = [ORANGE if index in seen[level] else "white" for index in range(len(x))]
         axes.scatter(x, [level] * len(x), s=110, color=colours, edgecolor="#444444", zorder=2)
         axes.text(-1, level, name, ha="right", va="center")
-        axes.text(13, level, view, ha="left", va="center", color=GREY if level == 0 else "black")
-    axes.set(xlim=(-6.5, 16.5), ylim=(-0.5, 3.5))
+        if level:
+            axes.text(13, level, f"each sees {view} pixels", ha="left", va="center")
+    axes.set(xlim=(-8.8, 18.2), ylim=(-0.5, 3.5))
     axes.set_axis_off()
     return figure
