@@ -23,13 +23,14 @@ plots.use_style()
 # ## 1.1 A window that slides
 #
 # Here is a photograph of the Summer Palace in Beijing. You see at once where the roof ends and the sky begins. A
-# computer gets numbers: one for each pixel, 0 for black and 1 for white.
+# computer gets numbers: one for each pixel, 0 for black and 1 for white. Some of those at the top of the roof are
+# printed below, in percent.
 
 # %% tags=["demo"]
 palace = data.photo("china", height=120).mean(dim=0)  # the mean of red, green and blue is a grey picture
 roof = palace[8:28, 48:78]
-plots.images([palace, roof], [f"the palace, {tuple(palace.shape)}", f"its top, {tuple(roof.shape)}"])
-print((100 * palace[10:16, 54:66]).int())
+plots.images([palace, roof], [f"the palace {tuple(palace.shape)}", f"its top {tuple(roof.shape)}"])
+print((100 * roof[2:8, 6:18]).int().numpy())
 
 # %% [markdown]
 # **How does one find an edge in a grid of numbers?** Let a network find out: connect every pixel with every output and
@@ -140,21 +141,21 @@ examine("cross_correlate", cross_correlate)
 # %% [markdown]
 # ### Convolution, or what goes by that name
 #
-# Mathematicians have meant something else by *convolution* for two hundred years: the kernel is turned by 180° first.
-# What you have just written is their *cross-correlation*. One bright pixel shows the difference:
+# Long before there were networks, mathematicians meant something else by *convolution*: they turn the kernel by 180°
+# first. What you have just written is their *cross-correlation*. One bright pixel shows the difference:
 #
 # ![One bright pixel in a 5×5 image, the kernel 1 to 9, and two results: cross-correlation gives the kernel turned
 # around, 9 to 1, convolution gives the kernel itself.](../../assets/01_convolution/two_conventions.svg)
 #
-# Which of the two does PyTorch's `conv2d` compute? Ask it.
+# The figure says which of the two PyTorch computes. Do not believe it, ask PyTorch:
 
 # %% tags=["demo"]
 bright_pixel = torch.zeros(1, 1, 5, 5)
 bright_pixel[0, 0, 2, 2] = 1
 kernel = torch.arange(1.0, 10.0).reshape(1, 1, 3, 3)
 
-print("F.conv2d with the kernel:\n", F.conv2d(bright_pixel, kernel)[0, 0])
-print("F.conv2d with the kernel turned by 180°:\n", F.conv2d(bright_pixel, kernel.flip(2, 3))[0, 0])
+print("F.conv2d with the kernel:", F.conv2d(bright_pixel, kernel)[0, 0], sep="\n")
+print("F.conv2d with the kernel turned by 180°:", F.conv2d(bright_pixel, kernel.flip(2, 3))[0, 0], sep="\n")
 
 # %% [markdown]
 # The kernel comes out turned around, so PyTorch computes the cross-correlation, and so does every library for deep
@@ -205,7 +206,8 @@ print("F.conv2d with the kernel turned by 180°:\n", F.conv2d(bright_pixel, kern
 # </details>
 # <details><summary>Hint 2: the second kernel</summary>
 #
-# If you lay the picture on its side, edges that ran up and down run from side to side. `.T` lays a matrix on its side.
+# If you lay the picture on its side, edges that ran up and down run from side to side. `.T` exchanges the rows and the
+# columns of a matrix.
 #
 # </details>
 
@@ -218,7 +220,7 @@ def edge_kernels():
     """
     ### BEGIN SOLUTION
     vertical = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
-    return torch.stack([vertical, vertical.T]).unsqueeze(1)
+    return torch.stack([vertical, vertical.T])[:, None]
     ### END SOLUTION
 
 # %% [markdown]
@@ -234,8 +236,9 @@ examine("edge_kernels", edge_kernels)
 
 # %% [markdown]
 # This is how it should look on a sharper copy of the photograph. Purple means "brighter to the right" or "brighter
-# below", orange the opposite, white "no change". Take the two answers as the sides of a right angle, and the length of
-# the slanting side, $\sqrt{a^2 + b^2}$, is the strength of an edge in any direction:
+# below", orange the opposite, white "no change"; with the other sign the two colours change places. Take the two
+# answers as the sides of a right angle, and the length of the slanting side, $\sqrt{a^2 + b^2}$, is the strength of an
+# edge in any direction:
 #
 # ![The photograph of the palace; its vertical edges; its horizontal edges; and both together, a drawing in black lines
 # on white.](../../assets/01_convolution/edges_of_the_palace.svg)
@@ -311,7 +314,7 @@ print("the same numbers:", torch.equal(called, forwarded))
 #   reaches over 5 numbers: three that it looks at and two holes.
 # - The window starts at the left end and moves by `stride`. A last step that leads off the picture is left out: round
 #   down.
-# - All five numbers may be given at once, in this order.
+# - All five numbers may be given at once, in the order of the signature below.
 # - Where not even one window fits, raise a `ValueError`; a window that just fits counts.
 #
 # By hand: 28 numbers with padding 1 are 30. A kernel of 3 can start at 0, 1, …, 27. With a stride of 2 it starts at 0,
@@ -515,9 +518,9 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     for i in range(kernel_height):
         for j in range(kernel_width):
             pixels = x[:, :, i:i + down * height:down, j:j + right * width:right]
-            out = out + torch.einsum("nchw,oc->nohw", pixels, weight[:, :, i, j])
+            out += torch.einsum("nchw,oc->nohw", pixels, weight[:, :, i, j])
     if bias is not None:
-        out = out + bias[:, None, None]
+        out += bias[:, None, None]
     return out
     ### END SOLUTION
 
@@ -549,7 +552,7 @@ colour_filters = (colours / 9)[:, :, None, None].expand(2, 3, 3, 3)
 with try_it("conv2d"):
     photo = data.photo("china", height=150)
     red, blue = conv2d(photo[None], colour_filters, padding=1)[0]
-    plots.images([photo, red, blue], ["photograph", "red", "blue"], vmin=0, vmax=0.2, height=1.9)
+    plots.images([photo, red, blue], ["photograph", "red", "blue"], vmin=0, vmax=0.12, height=1.9)
 
 # %% [markdown]
 # ## 1.5 The same, as one matrix product
@@ -561,7 +564,7 @@ with try_it("conv2d"):
 # the numbers of the four windows.](../../assets/01_convolution/windows_to_columns.svg)
 #
 # Now a filter, written as a row, times this matrix gives what it finds in *all* windows. All filters, one a row, times
-# this matrix: the whole layer. One matrix product, which computers have been taught to do well for sixty years.
+# this matrix: the whole layer. One matrix product: the thing that computers do best.
 
 # %% [markdown]
 # ### Exercise 1.5 · Windows into columns ●●●●○ 30 min
@@ -803,7 +806,8 @@ with try_it("conv2d and conv2d_backward"):
     print(learned.detach().round(decimals=1)[0, 0] + 0)
 
 # %% [markdown]
-# Sobel's kernel, found from examples. Every kernel in every network is found like this one, by these gradients.
+# Sobel's kernel, found from examples. (At step 10 it has run too far: that is the momentum.) Every kernel in every
+# network is found like this one, by these gradients.
 
 # %% [markdown]
 # ## 1.7 What a layer costs
@@ -895,7 +899,7 @@ examine("count_cost", count_cost)
 # %% [markdown]
 # A depthwise layer looks around but mixes no channels; a 1×1 layer mixes channels but does not look around. Together
 # they do the job of the full layer above for (2,304 + 65,536) / 589,824: less than an eighth of its weights and of its
-# work. That is how networks got into telephones (A. Howard and colleagues, 2017).
+# work. That is how networks fit on mobile phones (A. Howard and colleagues, 2017).
 
 # %% [markdown]
 # ## 1.8 How far a layer sees
@@ -963,7 +967,7 @@ def receptive_field(layers):
 # not zero. So build the layers, ask autograd for the gradient of the middle output, and look where it is not zero:
 
 # %% tags=["demo"]
-def gradient_support(layers, size=65):
+def gradient_support(layers, size=25):
     """Where one output's gradient is not zero, on (size, size) pixels: 1 there, 0 elsewhere."""
     x = torch.rand(1, 1, size, size, requires_grad=True)
     out = x
@@ -996,7 +1000,7 @@ examine("receptive_field", receptive_field)
 # %% [markdown]
 # ## 1.9 What can go wrong
 #
-# Six classics. Some fail loudly:
+# Seven classics. The first four fail loudly:
 
 # %% tags=["demo"]
 from textwrap import fill
@@ -1022,7 +1026,7 @@ attempt("no batch dimension", lambda: F.conv2d(photo, weight))
 # all; `x[None, None]` adds what is missing. The last line is no mistake: a picture without a batch dimension is taken
 # as it is, and there is none in the result.
 #
-# The others run without a word. **5. An even kernel** has no middle, so no padding keeps the size:
+# The other three run without a word. **5. An even kernel** has no middle, so no padding keeps the size:
 
 # %% tags=["demo"]
 for padding in (1, 2):
@@ -1030,9 +1034,10 @@ for padding in (1, 2):
                                                              padding=padding).shape[-1])
 
 # %% [markdown]
-# **6. The border of zeros is an edge.** Padding keeps the size, but to the kernel a bright picture then ends in a black
-# frame. And **7. a turned kernel**, where somebody's code computes the convolution of mathematics: with a blur, which
-# looks the same from all sides, nothing shows; with Sobel's kernel bright and dark change places.
+# **6. The border of zeros is an edge.** Padding keeps the size, but to the kernel the picture then stands in a black
+# frame: on the left and on the right Sobel finds edges that nobody photographed. **7. A turned kernel**, where
+# somebody's code computes the convolution of mathematics. With a blur, which looks the same from all sides, nothing
+# shows. With Sobel's kernel bright and dark change places.
 
 # %% tags=["demo"]
 sobel = torch.tensor([[[[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]]])
@@ -1040,7 +1045,7 @@ blur = torch.ones(1, 1, 3, 3) / 9
 sky = palace[:60, 60:160][None, None]
 
 shown = [F.conv2d(sky, sobel, padding=1), F.conv2d(sky, sobel), F.conv2d(sky, sobel.flip(2, 3))]
-plots.images([picture[0, 0] for picture in shown], ["padding 1: a frame", "no padding", "turned kernel"],
+plots.images([picture[0, 0] for picture in shown], ["padding 1: false edges", "no padding", "turned kernel"],
              cmap="PuOr", vmin=-1.5, vmax=1.5, height=1.8)
 print("blur turned, largest difference: ", (F.conv2d(sky, blur) - F.conv2d(sky, blur.flip(2, 3))).abs().max().item())
 print("Sobel turned is Sobel times −1:  ", torch.allclose(shown[2], -shown[1], atol=1e-5))
