@@ -788,12 +788,8 @@ def _grad_x(grad_out, x, weight, stride=1, padding=0):
 def _backward_case(draw, size, kernel, stride=1, padding=0):
     """A batch of 3 pictures of 2 channels, 4 filters, and the gradient that comes from above."""
     lengths = [(length + 2 * border - window) // step + 1 for length, window, step, border in
-               zip(size, kernel, _both(stride), _both(padding), strict=True)]
+               zip(size, kernel, _pair(stride), _pair(padding), strict=True)]
     return draw.normal(3, 4, *lengths), draw.normal(3, 2, *size), draw.normal(4, 2, *kernel), stride, padding
-
-
-def _both(value):
-    return value if isinstance(value, tuple) else (value, value)
 
 
 @exercise(points=22, reference=_gradients_of_pytorch, bans=ops.CONVOLUTION | ops.AUTOGRAD)
