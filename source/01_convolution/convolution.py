@@ -970,7 +970,7 @@ def receptive_field(layers):
 # not zero. So build the layers, ask autograd for the gradient of the middle output, and look where it is not zero:
 
 # %% tags=["demo"]
-def gradient_support(layers, size=25):
+def gradient_support(layers, size=31):
     """Where one output's gradient is not zero, on (size, size) pixels: 1 there, 0 elsewhere."""
     x = torch.rand(1, 1, size, size, requires_grad=True)
     out = x
