@@ -62,8 +62,8 @@ print(f"with a halving after each: {blocks} layers, and a result sees {seen} col
 # - **Take the largest value**: too bright as a photograph. But suppose the picture were not light, but an answer to "is
 #   there an edge?". Then the largest value says "yes, somewhere here", and a single clear yes among 63 no's survives.
 #
-# The last two are **average pooling** and **max pooling**. Slide the mouse of your mind over the next picture: a
-# window, a stride, one number a window, no weights.
+# The last two are **average pooling** and **max pooling**. A window, a stride, one number for each window, and no
+# weights:
 #
 # ![A window of two by two numbers steps over a four by four table; its largest value and its mean fill two smaller
 # tables](../../assets/02_pooling/max_and_average.gif)
@@ -283,7 +283,7 @@ with try_it("avg_pool2d"):
         print(f"the corner, border counted: {counted!s:5} {mean:.2f}")
     bright = 1 - digit  # black on white, so that the border is bright
     plots.images([bright[0], avg_pool2d(bright, 3, 1, 1)[0], avg_pool2d(bright, 3, 1, 1, count_include_pad=False)[0]],
-                 ["black on white", "mean of 3×3,\nborder counted", "mean of 3×3,\nborder left out"], vmin=0, vmax=1)
+                 ["black on white", "mean of 3×3,\nborder counted", "mean of 3×3,\nborder left out"], vmin=0, vmax=1.15)
 
 # %% nbgrader={"grade_id": "avg_pool2d_exam", "grade": true}
 examine("avg_pool2d", avg_pool2d)
@@ -401,15 +401,15 @@ with try_it("global_avg_pool2d"):
     ink = torch.stack([means[labels == label].mean() for label in range(10)])
     figure, axes = plt.subplots(figsize=(5, 2.2))
     axes.bar(range(10), ink, color=plots.BLUE)
-    axes.set(xticks=range(10), xlabel="digit", ylabel="mean pixel", title="how much ink a digit takes")
+    axes.set(xticks=range(10), xlabel="digit", ylabel="mean pixel", title="how much ink each digit takes")
     plt.show()
 
 # %% nbgrader={"grade_id": "global_avg_pool2d_exam", "grade": true}
 examine("global_avg_pool2d", global_avg_pool2d)
 
 # %% [markdown]
-# A single mean of raw pixels knows little about a digit. The mean of 512 *learned* channels knows a lot: "how much fur,
-# how much wheel, how much sky".
+# Shifts do not disturb it, but what does it tell? All ten digits take the same ink: a mean of raw pixels knows almost
+# nothing. Means of 512 *learned* channels know a lot: "how much fur, how much wheel, how much sky".
 #
 # ## How a maximum learns
 #
@@ -431,7 +431,7 @@ tie = torch.tensor([[2.0, 2.0], [1.0, 2.0]])[None, None]
 for name, largest in {"F.max_pool2d": lambda x: F.max_pool2d(x, 2), "amax": lambda x: x.amax((2, 3))}.items():
     leaf = tie.clone().requires_grad_()
     largest(leaf).sum().backward()
-    print(f"{name:12}", leaf.grad[0, 0].round(decimals=2).tolist())
+    print(f"{name:12}", [f"{value:.2f}" for value in leaf.grad.flatten()])
 
 # %% [markdown]
 # ### Exercise 2.5 · Back through the switch ●●●●○ 25 min
@@ -565,9 +565,10 @@ def upsample_nearest(x, scale_factor):
 # %% tags=["demo"]
 with try_it("upsample_nearest"):
     print(upsample_nearest(torch.tensor([[1.0, 2], [3, 4]])[None, None], 2)[0, 0])
-    small = F.avg_pool2d(digit, 2)
-    plots.images([digit[0], small[0], upsample_nearest(small, 2)[0]],
-                 ["8×8 pixels", "mean of 2×2: 4×4", "and up again: 8×8"], vmin=0, vmax=1)
+    returned = upsample_nearest(F.avg_pool2d(digit, 2), 2)
+    figure = plots.images([digit[0], returned[0], (digit - returned)[0]],
+                          ["8×8 pixels", "mean of 2×2,\nand up again", "what was lost"], vmin=0, vmax=1)
+    figure.axes[2].images[0].set(cmap="PuOr", clim=(-0.7, 0.7))
 
 # %% nbgrader={"grade_id": "upsample_nearest_exam", "grade": true}
 examine("upsample_nearest", upsample_nearest)
@@ -598,7 +599,8 @@ print("gradient of the mean = nearest / 4:", torch.allclose(leaf.grad, F.interpo
 #   place. The *outer edges* of both pictures coincide. The first new centre then lies at −0.25, outside the first old
 #   one.
 # - **Aligned corners** (`align_corners=True`). Pixels are points. The first and the last of both pictures coincide, and
-#   the others are spread evenly between. Enlarged twice, the points are not half as far apart, but 3/7 in the picture.
+#   the others are spread evenly between. In the picture eight points share the way from 0 to 3, so they are 3/7 apart,
+#   not ½.
 #
 # ### Exercise 2.7 · Between the pixels ●●●●○ 30 min
 #
@@ -671,7 +673,9 @@ with try_it("upsample_bilinear"):
     for corners in (False, True):
         print(f"align_corners={corners!s:5}", upsample_bilinear(row, 2, corners)[0, 0, 0])
     half, aligned = (upsample_bilinear(digit, 8, corners) for corners in (False, True))
-    plots.images([half[0], aligned[0], (half - aligned)[0]], ["half-pixel centres", "aligned corners", "difference"])
+    figure = plots.images([half[0], aligned[0], (half - aligned)[0]],
+                          ["half-pixel centres", "aligned corners", "difference"])
+    figure.axes[2].images[0].set(cmap="PuOr", clim=(-0.5, 0.5))
 
 # %% nbgrader={"grade_id": "upsample_bilinear_exam", "grade": true}
 examine("upsample_bilinear", upsample_bilinear)
@@ -688,8 +692,9 @@ examine("upsample_bilinear", upsample_bilinear)
 # add, 3 and 10 to 13, 30 and 2 to 32](../../assets/02_pooling/stamps.gif)
 #
 # Why *transposed*? A convolution is linear, so it is a matrix K, large and mostly empty: conv2d(y) is K·y. The stamping
-# is the same numbers, read by columns instead of rows: Kᵀ·x. Here is the matrix of a convolution of six numbers with
-# the kernel `[1, 2, 3]` and stride 2, and its transpose, stamps in its columns:
+# is the same numbers, read by columns instead of rows: Kᵀ·x. Here is the matrix of a convolution of seven numbers with
+# the kernel `[1, 2, 3]` and stride 2, and what its transpose makes of three. (Read a row of K: it is the kernel, at its
+# place. So a column of Kᵀ is a stamp.)
 
 # %% tags=["demo"]
 kernel = torch.tensor([[[1.0, 2, 3]]])
@@ -824,7 +829,8 @@ plots.explore(coverage, kernel_size=[3, 1, 2, 4, 5, 6, 7, 8], stride=[2, 3, 4])
 # %% tags=["demo"]
 negative = digit - 1.5  # everything below zero
 right, wrong = F.max_pool2d(negative, 3, 1, 1), F.max_pool2d(F.pad(negative, (1, 1, 1, 1)), 3, 1)
-plots.images([right[0], wrong[0]], ["border at −∞", "border at zero"], vmin=-1.5, vmax=0)
+plots.images([right[0], wrong[0]], ["border at −∞", "border at zero"], cmap="viridis", vmin=-1.5, vmax=0)
+plt.show()
 
 # %% [markdown]
 # **2. The stride that is not 1.** A convolution moves by 1 unless told otherwise. Pooling moves by the kernel's size.
@@ -880,7 +886,10 @@ for name, corners in {"half-pixel centres": False, "aligned corners": True}.item
         picture = F.interpolate(F.avg_pool2d(picture, 2), scale_factor=2, mode="bilinear", align_corners=corners)
     returned[name] = (picture - smooth)[0]
     print(f"{name:18} mean error {returned[name].abs().mean():.3f}")
-plots.images([smooth[0], *returned.values()], ["before", *(f"error with\n{name}" for name in returned)], vmin=None)
+figure = plots.images([smooth[0], *returned.values()], ["before", *(f"error with\n{name}" for name in returned)])
+for axes in figure.axes[1:]:
+    axes.images[0].set(cmap="PuOr", clim=(-0.25, 0.25))
+plt.show()
 
 # %% [markdown]
 # **7. A weight with its axes swapped.** A convolution's weight is (out, in, kH, kW), a transposed convolution's (in,
@@ -896,16 +905,25 @@ for name, stamps in {"as it is": weight, "axes swapped": weight.transpose(0, 1)}
     print(f"{name:13} sums agree: {torch.isclose(gathered, scattered, rtol=1e-3).item()}")
 
 # %% [markdown]
-# **8. Specks.** Shrinking by dropping pixels turns fine patterns into coarse ones that are not there. A grille of
-# one-pixel bars, at every third pixel, against a mean of 3×3:
+# **8. Bars that are not there.** Shrinking by dropping pixels turns fine patterns into coarse false ones. Here are bars
+# with a period of 4 columns, shrunk to a third:
 
 # %% tags=["demo"]
-columns = torch.arange(96.0)
-grille = (columns % 4 < 2).float().expand(1, 1, 48, 96)
-plots.images([grille[0], grille[0, :, ::3, ::3], F.avg_pool2d(grille, 3)[0]],
-             ["bars, 4 columns a period", "every third pixel", "mean of 3×3"], vmin=0, vmax=1, height=1.6)
+grille = (torch.arange(96) % 4 < 2).float().expand(1, 1, 24, 96)
+shrunk = {"every third pixel": grille[:, :, ::3, ::3], "mean, kernel 3, stride 3": F.avg_pool2d(grille, 3),
+          "mean, kernel 4, stride 3": F.avg_pool2d(grille, 4, 3)}
+figure, rows = plt.subplots(4, 1, figsize=(7, 4))
+for axes, (name, picture) in zip(rows, {"bars, 4 columns a period": grille, **shrunk}.items(), strict=True):
+    axes.imshow(picture[0, 0], cmap="gray", vmin=0, vmax=1, aspect="auto")
+    axes.set_title(name)
+    axes.set_axis_off()
+plt.show()
 
 # %% [markdown]
+# Every third pixel shows a third as many bars, as sharp as the true ones. The mean dims them to a third. Only windows
+# that overlap, and here cover just one period, tell the truth: at this size there is nothing but grey. That is why
+# careful nets blur, or let windows overlap, before they drop pixels.
+#
 # ## What to keep
 #
 # 1. Pooling makes one number of each window, channel by channel, without weights. Its stride is the kernel's size
