@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from convcraft.exam import aspect, exercise, habits, ops
+from convcraft.exam.ops import unwatched  # not `ops.unwatched`: cloudpickle would take `torch.ops` along
 
 _HABITS = ("As always, `x` stays as it was and need not be contiguous, float64 in gives float64 out, and gradients "
            "flow through.")
@@ -122,6 +123,13 @@ def max_forgets_the_kernel_in_the_size(x, kernel_size, stride=None, padding=0):
     rows = [[x[:, :, i * sh:i * sh + kh, j * sw:j * sw + kw].amax((-2, -1)) for j in range(x.shape[3] // sw)]
             for i in range(x.shape[2] // sh)]
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
+
+@max_pool2d.misconception(
+    "The last window that fits was dropped: one row and one column are missing. From the first start to the last "
+    "there are (H + 2·padding − kernel) // stride steps, and one start more than steps.")
+def max_drops_the_last_window(x, kernel_size, stride=None, padding=0):
+    return F.max_pool2d(x, kernel_size, stride, padding)[:, :, :-1, :-1]
 
 
 @max_pool2d.misconception(
@@ -334,6 +342,13 @@ def avg_moves_by_one(x, kernel_size, stride=None, padding=0, count_include_pad=T
     "A last window that does not fit was kept, ceil where floor was asked. Count only the windows that fit.")
 def avg_rounds_up(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     return F.avg_pool2d(x, kernel_size, stride, padding, True, count_include_pad)
+
+
+@avg_pool2d.misconception(
+    "One row and one column of means are missing at the end: the last window that fits was dropped. The formula ends "
+    "in + 1.")
+def avg_drops_the_last_window(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_pool2d(x, kernel_size, stride, padding, count_include_pad)[:, :, :-1, :-1]
 
 
 @avg_pool2d.misconception(
@@ -1143,6 +1158,22 @@ def bilinear_extrapolates(x, scale_factor, align_corners=False):
 
 
 @upsample_bilinear.misconception(
+    "At the top and left the opposite edge shows through: a coordinate below 0, rounded down, is index −1, and that "
+    "picks the last pixel. Clamp the coordinate at 0 first.")
+def bilinear_wraps_round(x, scale_factor, align_corners=False):
+    if align_corners:
+        return _upsample_bilinear(x, scale_factor, True)
+    for dim in (2, 3):
+        size = x.shape[dim]
+        place = _half_pixel(size, scale_factor).to(x.dtype)
+        low = place.floor().long()
+        share = (place - low).reshape(-1, *[1] * (3 - dim))
+        right = (low + 1).clamp_max(size - 1)
+        x = x.index_select(dim, low % size) * (1 - share) + x.index_select(dim, right) * share
+    return x
+
+
+@upsample_bilinear.misconception(
     "Beyond the border you mix in zeros, so the edges darken. Outside the first or last centre the outermost pixel's "
     "value holds.")
 def bilinear_darkens_the_border(x, scale_factor, align_corners=False):
@@ -1299,7 +1330,7 @@ def _adjoint(impl, draw):
     numbers = []
     for stride, padding in ((1, 0), (2, 1), ((1, 3), (2, 0))):
         weight, y = draw.normal(3, 2, 3, 3).double(), draw.normal(2, 2, 7, 9).double()
-        with ops.unwatched():
+        with unwatched():
             forward = F.conv2d(y, weight, None, stride, padding)
         x = torch.ones_like(forward) + draw.normal(*forward.shape).double()
         numbers += [(forward * x).sum(), (y * impl(x, weight, stride, padding)).sum()]
@@ -1396,6 +1427,14 @@ def stamps_ignore_padding(x, weight, stride=1, padding=0):
 def stamps_cut_one_side(x, weight, stride=1, padding=0):
     ph, pw = _pair(padding)
     return _stamped(x, weight, stride)[:, :, ph:, pw:]
+
+
+@conv_transpose2d.misconception(
+    "With padding 0 your result is empty: −0 is 0, so the slice [0:−0] ends where it starts. Count the end from the "
+    "front, as size − padding.")
+def stamps_cut_to_minus_zero(x, weight, stride=1, padding=0):
+    ph, pw = _pair(padding)
+    return _stamped(x, weight, stride)[:, :, ph:-ph, pw:-pw]
 
 
 @conv_transpose2d.misconception(
