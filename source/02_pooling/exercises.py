@@ -1110,6 +1110,12 @@ def _aligned(size, scale_factor):
     return torch.linspace(0, size - 1, size * scale_factor, dtype=torch.float64)
 
 
+upsample_bilinear.equivalent(
+    "place = i * (size - 1) / max(size * scale_factor - 1, 1) -> "
+    "place = i * (size - 1) / max(1, size * scale_factor - 1)",
+    "The larger of two whole numbers is the same whichever comes first.")
+
+
 @upsample_bilinear.misconception(
     "`align_corners` is ignored: the corners are always aligned. By default pixels sit at half-pixel centres.")
 def bilinear_always_aligned(x, scale_factor, align_corners=False):

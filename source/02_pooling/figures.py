@@ -171,7 +171,8 @@ def stamps():
             for offset, weight in enumerate(kernel):
                 total[2 * index + offset] += x[index] * weight
         for place, value in enumerate(total):
-            _cell(axes, place, 0.2, value if done else "", GREY if place in (2, 4) and done else None)
+            overlap = place in (2, 4) and place <= 2 * (done - 1)
+            _cell(axes, place, 0.2, value if done else "", GREY if overlap else None)
         axes.text(-0.2, 0.7, "result", ha="right", va="center")
         axes.set(xlim=(-2.4, 7.2), ylim=(0, 5.4), aspect="equal")
         axes.set_axis_off()
