@@ -80,7 +80,7 @@ for layer in (nn.MaxPool2d(kernel_size=2), nn.AvgPool2d(kernel_size=2)):
 # it: the explorer pools the photograph with any window and stride. With stride 8, compare kernel 1 (every eighth pixel)
 # with kernel 8 (windows side by side) and kernel 16 (windows that overlap).
 
-# %% tags=["demo"]
+# %% tags=["demo", "nbval-ignore-output"]
 photo = data.photo("china")[None, :, 16:368, 32:384]
 
 
@@ -807,7 +807,7 @@ examine("conv_transpose2d", conv_transpose2d)
 #
 # Find the rule yourself. For which pairs of kernel and stride is the picture flat?
 
-# %% tags=["demo"]
+# %% tags=["demo", "nbval-ignore-output"]
 def coverage(kernel_size, stride):
     stamp = torch.ones(1, 1, kernel_size, kernel_size)
     cover = F.conv_transpose2d(torch.ones(1, 1, 12, 12), stamp, stride=stride)[0, 0]
