@@ -937,7 +937,8 @@ def dead_fraction(impl, draw):
     yield aspect("a linear layer", "For a linear layer, activations are (N, C): N examples, C units.",
                  lambda: impl(_firing(draw, 3, 6, 8)))
     yield aspect("feature maps", "For a convolution they are (N, C, H, W), and a unit is a whole channel: it is "
-                 "alive if it fires for any example, at any place.", lambda: [impl(_firing(draw, 2, 3, 10, 2, 5)), one_place()])
+                 "alive if it fires for any example, at any place.",
+                 lambda: [impl(_firing(draw, 2, 3, 10, 2, 5)), one_place()])
     yield aspect("sequences", "Units are always dimension 1, whatever follows: (N, C, L) works, too.",
                  lambda: impl(_firing(draw, 5, 4, 8, 7)))
     yield aspect("below 0", "To fire means to be above 0. A unit that gives only zeros or negative numbers is dead.",
