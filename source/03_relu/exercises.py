@@ -617,6 +617,10 @@ class SetsUpItsContext(torch.autograd.Function):
         return grad_out * output.sign()
 
 
+ReLUFunction.equivalent("@staticmethod -> ", "`apply` looks both methods up on the class, where a plain function is called "
+                        "the same way: PyTorch asks for static methods, but does not insist.")
+
+
 # ---------------------------------------------------------------------------------------------------------- leaky_relu
 
 
@@ -934,6 +938,10 @@ def dead_fraction(impl, draw):
         x[int(draw.integers(0, 5)), units[5]] = -0.5
         return impl(x)
 
+    def left_alone():
+        x = _firing(draw, 2, 3, 5, 4)
+        return {"share": impl(x), "activations afterwards": x}
+
     yield aspect("a linear layer", "For a linear layer, activations are (N, C): N examples, C units.",
                  lambda: impl(_firing(draw, 3, 6, 8)))
     yield aspect("feature maps", "For a convolution they are (N, C, H, W), and a unit is a whole channel: it is "
@@ -943,6 +951,7 @@ def dead_fraction(impl, draw):
                  lambda: impl(_firing(draw, 5, 4, 8, 7)))
     yield aspect("below 0", "To fire means to be above 0. A unit that gives only zeros or negative numbers is dead.",
                  below_zero)
+    yield aspect("input left alone", "`activations` are only looked at: shape and numbers stay.", left_alone)
     yield aspect("none and all", "The result is 0.0 where every unit fires and 1.0 where none does.",
                  lambda: [impl(_firing(draw, 0, 5, 6)), impl(torch.zeros(4, 3, 2, 2)), impl(_firing(draw, 1, 5, 4))])
 
@@ -1018,6 +1027,13 @@ def returns_a_tensor(activations):
 @dead_fraction.misconception("This is a percentage. A share lies between 0 and 1.")
 def gives_percent(activations):
     return 100 * (activations.transpose(0, 1).flatten(1) <= 0).all(1).float().mean().item()
+
+
+@dead_fraction.misconception("The share is right, but the caller's tensor is not the same any more: a method with an "
+                             "underscore at its end (`transpose_`, `clamp_`, …) changed it. Measuring changes "
+                             "nothing.")
+def changes_what_it_measures(activations):
+    return (activations.transpose_(0, 1).flatten(1) <= 0).all(1).float().mean().item()
 
 
 @dead_fraction.alternative
@@ -1103,8 +1119,10 @@ def kaiming_normal_(impl, draw):
             x = (x @ weight.T).clamp(min=0)
         return (x.double().square().mean() / before).log().item()
 
-    yield aspect("linear weights", "For a linear weight (out_features, in_features), fan-in is in_features.",
-                 lambda: _spread(_filled(impl, draw, 400, 50), 50), rtol=0.05, atol=0)
+    yield aspect("linear weights", "For a linear weight (out_features, in_features), fan-in is in_features. There may "
+                 "be a single output.", lambda: {"50 → 400": _spread(_filled(impl, draw, 400, 50), 50),
+                                                 "20000 → 1": _spread(_filled(impl, draw, 1, 20_000), 20_000)},
+                 rtol=0.05, atol=0)
     yield aspect("convolution weights", "For a convolution weight (out_channels, in_channels / groups, kH, kW), "
                  "fan-in is in_channels / groups · kH · kW: the numbers that one output adds up.",
                  lambda: {"16 → 24, 3×5": _spread(_filled(impl, draw, 24, 16, 3, 5), 240),
@@ -1151,6 +1169,12 @@ def forgets_the_gain(weight, negative_slope=0.0, generator=None):
                                "numbers of each of them; all belong to the fan-in.")
 def forgets_the_window(weight, negative_slope=0.0, generator=None):
     return _fill(weight, (2 / ((1 + negative_slope**2) * weight.shape[1])) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("You looked at a row that is not there: a layer with a single output has one row, "
+                               "number 0. The fan-in is a matter of the other axes' sizes alone.")
+def looks_at_the_second_row(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, (2 / ((1 + negative_slope**2) * weight[1].numel())) ** 0.5, generator)
 
 
 @kaiming_normal_.misconception("All numbers of the weight were counted. Fan-in is what enters one output: leave out "

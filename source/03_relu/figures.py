@@ -120,7 +120,8 @@ def scale() -> Figure:
                 h = module(h)
                 if isinstance(module, nn.ReLU):
                     sizes.append(h.square().mean().item())
-        axes.semilogy(range(1, DEPTH + 1), sizes, style, color=colour, markersize=4, label=f"variance {factor} / fan-in")
+        axes.semilogy(range(1, DEPTH + 1), sizes, style, color=colour, markersize=4,
+                      label=f"variance {factor} / fan-in")
     axes.set(xlabel="layer", ylabel="mean square of the output", xticks=(1, 5, 10, 15, 20, 25, 30),
              ylim=(1e-12, 1e8), yticks=[10.0**power for power in range(-12, 9, 4)])
     axes.minorticks_off()

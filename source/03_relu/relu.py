@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3 · ReLU: the bend that makes a network more than a sum
 #
-# **At the end** you can write ReLU and its relatives, forward and backward, say why deep sigmoid networks did not learn and
-# ReLU networks do, and start a 30-layer network so that its gradients arrive.
+# **At the end** you can write ReLU and its relatives, forward and backward, say why deep sigmoid networks did not learn
+# and ReLU networks do, and start a 30-layer network so that its gradients arrive.
 #
 # **Before** you need tensors, `requires_grad` and `backward()`, and the idea of a layer with weights.
 #
@@ -10,6 +10,7 @@
 
 # %%
 import math
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import torch
@@ -23,8 +24,8 @@ plots.use_style()
 # %% [markdown]
 # ## 3.1 · Two layers that are one
 #
-# Stack a linear layer on a linear layer. How much more can two do than one? Count before you run the cell: the two below
-# have 64·32 + 32·10 = 2,368 weights.
+# Stack a linear layer on a linear layer. How much more can two do than one? Count before you run the cell: the two
+# below have 64·32 + 32·10 = 2,368 weights.
 
 # %% tags=["demo"]
 torch.manual_seed(0)
@@ -38,13 +39,13 @@ print("one matrix:", tuple(merged.shape), "with", merged.numel(), "weights")
 print("does the same as both layers:", difference < 1e-5)
 
 # %% [markdown]
-# Nothing more. A sum of sums is a sum, so a hundred linear layers (or convolutions, which are linear, too) collapse into
-# one. Something has to bend between them. The simplest bend there is:
+# Nothing more. A sum of sums is a sum, so a hundred linear layers (or convolutions, which are linear, too) collapse
+# into one. Something has to bend between them. The simplest bend there is:
 #
 # $$\mathrm{ReLU}(x) = \max(x, 0)$$
 #
-# ReLU stands for *rectified linear unit*. It has no weights and looks at each number alone. One calls it as a function or
-# puts it into a net as a module; both do the same.
+# ReLU stands for *rectified linear unit*. It has no weights and looks at each number alone. One calls it as a function
+# or puts it into a net as a module; both do the same.
 
 # %% tags=["demo"]
 row = torch.tensor([-2.0, -0.5, 0.0, 0.5, 2.0])
@@ -52,11 +53,12 @@ print(F.relu(row).tolist())
 print(nn.ReLU()(row).tolist())
 
 # %% [markdown]
-# What is lost is visible. A filter for vertical edges answers to a photograph with both signs: positive where the picture
-# gets brighter to the right, negative where it gets darker. ReLU keeps one half. A second filter with the opposite sign
-# keeps the other, and the layers above now know which is which.
+# What is lost is visible. A filter for vertical edges answers to a photograph with both signs: positive where the
+# picture gets brighter to the right, negative where it gets darker. ReLU keeps one half. A second filter with the
+# opposite sign keeps the other, and the layers above now know which is which.
 #
-# ![A photograph of a pagoda; its vertical edges in two colours, one for each sign; and the two halves that ReLU keeps, white on black](../../assets/03_relu/photograph.svg)
+# ![A photograph of a pagoda; its vertical edges in two colours, one for each sign; and the two halves that ReLU keeps,
+# white on black](../../assets/03_relu/photograph.svg)
 #
 # ### Exercise 3.1 · The bend ●○○○○ 5 min
 #
@@ -75,8 +77,8 @@ print(nn.ReLU()(row).tolist())
 #
 # <details><summary>Hint 1: which operation?</summary>
 #
-# There are several that need no loop: cutting off at a floor, choosing between two tensors by a condition, comparing two
-# tensors number by number. Beware of `torch.max(x, 0)`: read what its second argument means.
+# There are several that need no loop: cutting off at a floor, choosing between two tensors by a condition, comparing
+# two tensors number by number. Beware of `torch.max(x, 0)`: read what its second argument means.
 #
 # </details>
 
@@ -110,7 +112,8 @@ examine("relu", relu)
 # %% [markdown]
 # ## 3.2 · In place: half the memory, and a trap
 #
-# The lecture notes this course grew out of write `nn.ReLU(inplace=True)`. The result then goes into the memory of the input:
+# The lecture notes this course grew out of write `nn.ReLU(inplace=True)`. The result then goes into the memory of the
+# input:
 
 # %% tags=["demo"]
 row = torch.tensor([-2.0, -0.5, 0.0, 0.5, 2.0])
@@ -149,8 +152,8 @@ print("same tensor:  ", result is row)
 #
 # <details><summary>Hint 2: my x does not change</summary>
 #
-# `x = something` gives the name `x` to another tensor. It changes no memory. Methods with an underscore at the end do, and so do
-# functions with an `out=` argument.
+# `x = something` gives the name `x` to another tensor. It changes no memory. Methods with an underscore at the end do,
+# and so do functions with an `out=` argument.
 #
 # </details>
 
@@ -182,23 +185,27 @@ examine("relu_", relu_)
 # %% [markdown]
 # ## 3.3 · The way back
 #
-# A layer is understood when its backward is written by hand. For ReLU that takes one line, and three chances to get it wrong.
+# A layer is understood when its backward is written by hand. For ReLU that takes one line, and three chances to get it
+# wrong.
 #
-# Let $L$ be the loss and $y = \mathrm{ReLU}(x)$. What comes in from above is $\partial L/\partial y$, a tensor of the shape of $y$.
-# The chain rule multiplies it by the slope of ReLU:
+# Let $L$ be the loss and $y = \mathrm{ReLU}(x)$. What comes in from above is $\partial L/\partial y$, a tensor of the
+# shape of $y$. The chain rule multiplies it by the slope of ReLU:
 #
-# $$\frac{\partial L}{\partial x_i} = \frac{\partial L}{\partial y_i}\cdot\begin{cases}1 & x_i > 0\\ 0 & x_i \le 0\end{cases}$$
+# $$\frac{\partial L}{\partial x_i} = \frac{\partial L}{\partial y_i}\cdot
+# \begin{cases}1 & x_i > 0\\ 0 & x_i \le 0\end{cases}$$
 #
-# ![Grids of numbers: forward, three blue numbers above 0 pass and the others become 0; backward, the gradients in the same three places pass and the others become 0](../../assets/03_relu/backward.svg)
+# ![Grids of numbers: forward, three blue numbers above 0 pass and the others become 0; backward, the gradients in the
+# same three places pass and the others become 0](../../assets/03_relu/backward.svg)
 #
-# The places that passed on the way up pass on the way down. The sign of the gradient itself does not matter: −0.3 comes through.
+# The places that passed on the way up pass on the way down. The sign of the gradient itself does not matter: −0.3 comes
+# through.
 #
-# **The corner.** At exactly 0 there is no slope: from the left it is 0, from the right 1. Any number between would be
-# a fair choice (a *subgradient*). PyTorch chose 0, and so do we. That is no rarity: a ReLU on top of another layer's ReLU gets
-# exact zeros by the thousand.
+# **The corner.** At exactly 0 there is no slope: from the left it is 0, from the right 1. Any number between would be a
+# fair choice (a *subgradient*). PyTorch chose 0, and so do we. That is no rarity: a ReLU on top of another layer's ReLU
+# gets exact zeros by the thousand.
 #
-# **The memory.** Between forward and backward, something must be kept: how else would `backward` know which numbers passed?
-# `torch.autograd.Function` has a place for it. Here is a function that squares, as a pattern:
+# **The memory.** Between forward and backward, something must be kept: how else would `backward` know which numbers
+# passed? `torch.autograd.Function` has a place for it. Here is a function that squares, as a pattern:
 
 # %% tags=["demo"]
 class Square(torch.autograd.Function):
@@ -228,23 +235,23 @@ print(x.grad.tolist())
 # - `forward` returns ReLU(x) as a new tensor; `x` stays as it was.
 # - `backward` multiplies the gradient that comes in by the slope: 1 where `x` was above 0, 0 elsewhere.
 # - At exactly 0, where the curve has its corner, the gradient is 0.
-# - Keep one tensor for `backward`, with no more bytes than `x` has, and hand it over through `ctx.save_for_backward`. (Not
-#   as an attribute: `ctx.x = x` hides `x` from autograd, which can then not warn you when somebody overwrites it.)
+# - Keep one tensor for `backward`, with no more bytes than `x` has, and hand it over through `ctx.save_for_backward`.
+#   (Not as an attribute: `ctx.x = x` hides `x` from autograd, which can then not warn you when somebody overwrites it.)
 # - The gradient that comes in is not yours: it stays as it was.
 # - Two calls do not disturb each other: each `backward` uses what its own `forward` kept.
 # - PyTorch's own ReLU is off limits.
 #
 # <details><summary>Hint 1: what to keep</summary>
 #
-# Three different tensors would do, each of them alone: the input, the output, a mask. Is there a number for which input and
-# output disagree about "above 0"?
+# Three different tensors would do, each of them alone: the input, the output, a mask. Is there a number for which input
+# and output disagree about "above 0"?
 #
 # </details>
 #
 # <details><summary>Hint 2: the gradient changed under my hands</summary>
 #
-# `grad_out[...] = 0` and `grad_out *= ...` write into a tensor that autograd may hand to somebody else as well. A product or
-# `torch.where` makes a new one.
+# `grad_out[...] = 0` and `grad_out *= ...` write into a tensor that autograd may hand to somebody else as well. A
+# product or `torch.where` makes a new one.
 #
 # </details>
 
@@ -286,10 +293,11 @@ examine("ReLUFunction", ReLUFunction)
 # ## 3.4 · Units that never wake up
 #
 # Where ReLU gives 0 it also hands down 0. Now suppose a unit gives 0 for *every* example. Then none of its weights gets
-# a gradient, nothing changes them, and it gives 0 for ever. It is dead: it costs as much as a living one and does nothing.
+# a gradient, nothing changes them, and it gives 0 for ever. It is dead: it costs as much as a living one and does
+# nothing.
 #
 # Here is how that happens. The same small net (64 inputs, 64 and 64 ReLUs, 10 classes) learns the digits twice, once
-# with a sensible learning rate and once with one that is 20 times too large, for ten epochs each.
+# with a sensible learning rate and once with one that is ten times too large, for ten epochs each.
 
 # %% tags=["demo"]
 digits, labels = data.digits()
@@ -301,7 +309,7 @@ def classifier(activation, hidden=(64, 64)):
     """A small net for the digits, its weights scaled for ReLU."""
     sizes = [64, *hidden]
     layers = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [nn.Linear(fan_in, fan_out), activation()]
     net = nn.Sequential(*layers, nn.Linear(sizes[-1], 10))
     for module in net:
@@ -329,7 +337,7 @@ def accuracy(net):
 
 
 nets, scores = {}, {}
-for rate in (0.1, 2.0):
+for rate in (0.1, 1.0):
     torch.manual_seed(0)
     nets[rate] = classifier(nn.ReLU)
     scores[rate] = fit(nets[rate], rate)
@@ -340,18 +348,18 @@ for axes, (rate, net) in zip(rows, nets.items(), strict=True):
     axes.imshow(fired.T, cmap="gray", aspect="auto", interpolation="nearest")
     axes.set(title=f"learning rate {rate:g}: white where a unit fires; {scores[rate]:.0%} of new digits right",
              xlabel="120 digits", ylabel="64 units", xticks=[], yticks=[])
-print("sensible rate above 85 %:", scores[0.1] > 0.85, "| 20 times the rate above 60 %:", scores[2.0] > 0.6)
+print("sensible rate: above 85 %:", scores[0.1] > 0.85, "| ten times the rate: above 60 %:", scores[1.0] > 0.6)
 
 # %% [markdown]
-# A black line is a unit that fires for none of the digits. A few giant steps threw the weights so far that for most units
-# the sum is negative, whatever the picture. From there, no gradient leads back.
+# A black line is a unit that fires for none of the digits. A few giant steps threw the weights so far that for most
+# units the sum is negative, whatever the picture. From there, no gradient leads back.
 #
 # To find out whether a net suffers from this you need a number. It is worth a line in every training log.
 #
 # ### Exercise 3.4 · Count the dead ●●○○○ 10 min
 #
-# Write `dead_fraction(activations)`: the share of units that fire for no example of the batch. By hand, for 3 examples and
-# 4 units:
+# Write `dead_fraction(activations)`: the share of units that fire for no example of the batch. By hand, for 3 examples
+# and 4 units:
 #
 # | | unit 0 | unit 1 | unit 2 | unit 3 |
 # |--|--|--|--|--|
@@ -359,14 +367,16 @@ print("sensible rate above 85 %:", scores[0.1] > 0.85, "| 20 times the rate abov
 # | example 1 | 0 | 0 | 0 | −3 |
 # | example 2 | 0 | 0 | 5 | 0 |
 #
-# Ten of the twelve numbers are not above 0, and every example leaves units silent. But units 1 and 2 fire once each; units 0 and 3
-# never do. The result is 2/4 = `0.5`.
+# Ten of the twelve numbers are not above 0, and every example leaves units silent. But units 1 and 2 fire once each;
+# units 0 and 3 never do. The result is 2/4 = `0.5`.
 #
 # - For a linear layer, activations are (N, C): N examples, C units.
-# - For a convolution they are (N, C, H, W), and a unit is a whole channel: it is alive if it fires for any example, at any place.
+# - For a convolution they are (N, C, H, W), and a unit is a whole channel: it is alive if it fires for any example, at
+#   any place.
 # - Units are always dimension 1, whatever follows: (N, C, L) works, too.
 # - To fire means to be above 0. A unit that gives only zeros or negative numbers is dead.
 # - The result is 0.0 where every unit fires and 1.0 where none does. It is a Python float, not a tensor.
+# - `activations` are only looked at: shape and numbers stay.
 #
 # <details><summary>Hint 1: two steps</summary>
 #
@@ -377,7 +387,8 @@ print("sensible rate above 85 %:", scores[0.1] > 0.85, "| 20 times the rate abov
 #
 # <details><summary>Hint 2: all axes but one</summary>
 #
-# Bring dimension 1 to the front and flatten the rest, or make a list of the axes to look along.
+# `activations[:, 0]` is the first unit, for all examples and places. Go from unit to unit, or bring dimension 1 to the
+# front and flatten the rest. (Beware of methods with an underscore: they turn the caller's tensor, too.)
 #
 # </details>
 
@@ -386,21 +397,22 @@ def dead_fraction(activations):
     """The share of units that are never above 0.
 
     Args:
-        activations: (N, C), (N, C, L) or (N, C, H, W); units are dimension 1.
+        activations: (N, C), (N, C, L) or (N, C, H, W); units are dimension 1; left alone.
 
     Returns:
         A float from 0.0 to 1.0.
     """
     ### BEGIN SOLUTION
-    units = activations.transpose(0, 1).flatten(1)
-    return (units <= 0).all(1).double().mean().item()
+    silent = [(unit <= 0).all().item() for unit in activations.unbind(1)]
+    return sum(silent) / len(silent)
     ### END SOLUTION
 
 # %% tags=["demo"]
 with try_it("dead_fraction"):
     print(dead_fraction(torch.tensor([[0.0, 2, 0, -1], [0, 0, 0, -3], [0, 0, 5, 0]])))
     dead = {rate: dead_fraction(net[:2](train_x)) for rate, net in nets.items()}
-    print("first layer, all 1,400 digits: none dead at rate 0.1:", dead[0.1] < 0.1, "| most dead at rate 2:", dead[2.0] > 0.5)
+    print("first layer, all 1,400 digits")
+    print("below 10 % dead at rate 0.1:", dead[0.1] < 0.1, "| above 50 % dead at rate 1:", dead[1.0] > 0.5)
 
 # %% nbgrader={"grade_id": "dead_fraction_exam", "grade": true}
 examine("dead_fraction", dead_fraction)
@@ -408,11 +420,13 @@ examine("dead_fraction", dead_fraction)
 # %% [markdown]
 # ## 3.5 · A leak
 #
-# The cure is small. Let a little through on the negative side, and there is always a gradient, however small, that leads back:
+# The cure is small. Let a little through on the negative side, and there is always a gradient, however small, that
+# leads back:
 #
 # $$\mathrm{LeakyReLU}(x) = \begin{cases}x & x > 0\\ a\,x & x \le 0\end{cases}$$
 #
-# ![Three curves over their slopes: the sigmoid, flat at both ends, its slope at most one quarter; ReLU, slope 0 or 1; leaky ReLU, slope 0.1 or 1](../../assets/03_relu/curves.svg)
+# ![Three curves over their slopes: the sigmoid, flat at both ends, its slope at most one quarter; ReLU, slope 0 or 1;
+# leaky ReLU, slope 0.1 or 1](../../assets/03_relu/curves.svg)
 #
 # ### Exercise 3.5 · Leaky ReLU ●○○○○ 10 min
 #
@@ -447,7 +461,7 @@ def leaky_relu(x, negative_slope=0.01):
         A new tensor of the same shape and dtype.
     """
     ### BEGIN SOLUTION
-    return torch.where(x > 0, x, negative_slope * x)
+    return x.clamp(min=0) + negative_slope * x.clamp(max=0)
     ### END SOLUTION
 
 # %% tags=["demo"]
@@ -463,8 +477,9 @@ with try_it("leaky_relu"):
 examine("leaky_relu", leaky_relu)
 
 # %% [markdown]
-# Does the leak bring the dead back? Take a net whose accident has already happened: a step threw all biases of its hidden layer
-# to −6, and no unit fires any more. Train it on, with a good learning rate, as it stands and with a leak of 0.1.
+# Does the leak bring the dead back? Take a net whose accident has already happened: a step threw all biases of its
+# hidden layer to −6, and no unit fires any more. Train it on, with a good learning rate, as it stands and with a leak
+# of 0.1.
 
 # %% tags=["demo"]
 recovered = {}
@@ -479,14 +494,14 @@ for name, activation in (("ReLU", nn.ReLU), ("leaky ReLU", lambda: nn.LeakyReLU(
 figure, axes = plt.subplots(figsize=(6, 3))
 for (name, curve), colour in zip(recovered.items(), (plots.BLUE, plots.GREEN), strict=True):
     axes.plot(curve, color=colour, label=name, linewidth=2)
-axes.set(xlabel="epochs after the accident", ylabel="accuracy on new digits", ylim=(0, 1))
+axes.set(xlabel="epochs after the accident", ylabel="accuracy on new digits", xticks=range(0, 21, 5), ylim=(0, 1))
 axes.legend()
 print("ReLU at the end above 15 %:", recovered["ReLU"][-1] > 0.15)
 print("leaky ReLU above 75 %:     ", recovered["leaky ReLU"][-1] > 0.75)
 
 # %% [markdown]
-# With ReLU the first layer is lost: only the last layer's bias still learns, so the net gives the same answer to every picture. The
-# leaky one climbs out.
+# With ReLU the first layer is lost: only the last layer's bias still learns, so the net gives the same answer to every
+# picture. The leaky one climbs out.
 #
 # ## 3.6 · The curve that came before
 #
@@ -494,8 +509,9 @@ print("leaky ReLU above 75 %:     ", recovered["leaky ReLU"][-1] > 0.75)
 #
 # $$\sigma(x) = \frac{1}{1 + e^{-x}}, \qquad \sigma'(x) = \sigma(x)\,(1-\sigma(x))$$
 #
-# It still sits at the end of nets that answer yes or no, and inside of gates. As a bend between layers it has a flaw, and the
-# notes name it: *badly scaled weights drive a sigmoid's gradient to nothing.* In numbers, for one sigmoid behind one weight:
+# It still sits at the end of nets that answer yes or no, and inside of gates. As a bend between layers it has a flaw,
+# and the notes name it: *badly scaled weights drive a sigmoid's gradient to nothing.* In numbers, for one sigmoid
+# behind one weight:
 
 # %% tags=["demo"]
 print("   w·x       σ        slope σ'")
@@ -505,9 +521,9 @@ for z in (0.0, 1.0, 5.0, 10.0, 20.0):
 print(f"\nthe best case, 30 sigmoids deep: 0.25^30 = {0.25**30:.1e}")
 
 # %% [markdown]
-# A weight ten times too large turns w·x = 1 into 10, and 4,000 times less gradient comes through. But read the last line,
-# too: even the best slope is only 1/4, and slopes multiply. Section 3.7 comes back to what that does, and to where the notes
-# tell only half of the story.
+# A weight ten times too large turns w·x = 1 into 10, and 4,000 times less gradient comes through. But read the last
+# line, too: even the best slope is only 1/4, and slopes multiply. Section 3.7 comes back to what that does, and to
+# where the notes tell only half of the story.
 #
 # First build it. The formula is one line of code, and it is wrong in a way that no test of values will show you.
 
@@ -519,8 +535,8 @@ print("values:   ", value.tolist())
 print("gradients:", big.grad.tolist())
 
 # %% [markdown]
-# The value at −100 is right by luck: $e^{100}$ does not fit into a float32 and becomes ∞, and 1/∞ is 0. Its gradient is 0·∞, and
-# that is NaN. One such number in a batch, and after the next step every weight of the net is NaN.
+# The value at −100 is right by luck: $e^{100}$ does not fit into a float32 and becomes ∞, and 1/∞ is 0. Its gradient is
+# 0·∞, and that is NaN. One such number in a batch, and after the next step every weight of the net is NaN.
 #
 # ### Exercise 3.6 · A sigmoid that survives ●●●●○ 20 min
 #
@@ -534,22 +550,23 @@ print("gradients:", big.grad.tolist())
 # - The gradient is as well-behaved as the value: 0 at −1000 and at 1000, never NaN.
 # - At exactly 0 the gradient is 1/4, the steepest point of the curve.
 # - float64 stays float64, a non-contiguous `x` is welcome, and `x` is left untouched.
-# - PyTorch's sigmoid (`torch.sigmoid`, `F.sigmoid`, `nn.Sigmoid`, `torch.special.expit`) is off limits. `exp`, `tanh` and
-#   the rest are yours.
+# - PyTorch's sigmoid (`torch.sigmoid`, `F.sigmoid`, `nn.Sigmoid`, `torch.special.expit`) is off limits. `exp`, `tanh`
+#   and the rest are yours.
 #
 # The exam allows for rounding: an error of 0.00001 is forgiven, so any stable form will do.
 #
 # <details><summary>Hint 1: where it hurts</summary>
 #
-# `exp` of a large positive number is the only thing that overflows. `exp` of a large negative number is 0, and harmless. For
-# which sign of x is 1/(1 + e⁻ˣ) safe? Multiply numerator and denominator by eˣ: for which sign is the result safe?
+# `exp` of a large positive number is the only thing that overflows. `exp` of a large negative number is 0, and
+# harmless. For which sign of x is 1/(1 + e⁻ˣ) safe? Multiply numerator and denominator by eˣ: for which sign is the
+# result safe?
 #
 # </details>
 #
 # <details><summary>Hint 2: I use torch.where and still get NaN</summary>
 #
-# `torch.where` computes both sides and then chooses. On the way back, the side not chosen gets the gradient 0, and 0 times an infinite
-# slope is NaN. Choose *before* `exp`, so that it never sees a number that is too large.
+# `torch.where` computes both sides and then chooses. On the way back, the side not chosen gets the gradient 0, and 0
+# times an infinite slope is NaN. Choose *before* `exp`, so that it never sees a number that is too large.
 #
 # </details>
 #
@@ -591,15 +608,16 @@ examine("sigmoid", sigmoid)
 #
 # ### Exercise 3.7 · Measure the gradient ●●●○○ 15 min
 #
-# Write `layer_gradients(net, x)`. It feeds the batch `x` to `net`, adds all outputs up to one number $s$, and measures for each
-# `nn.Linear` in the net
+# Write `layer_gradients(net, x)`. It feeds the batch `x` to `net`, adds all outputs up to one number $s$, and measures
+# for each `nn.Linear` in the net
 #
 # $$\lVert\partial s/\partial W\rVert_2 = \sqrt{\textstyle\sum_{ij} (\partial s/\partial W_{ij})^2}$$
 #
-# By hand: for `net = nn.Linear(2, 1)` and `x = torch.tensor([[3., 4.]])`, s = 3w₁ + 4w₂ + b, the gradient of the weight is
-# `[[3, 4]]`, and the result is `[5.0]`.
+# By hand: for `net = nn.Linear(2, 1)` and `x = torch.tensor([[3., 4.]])`, s = 3w₁ + 4w₂ + b, the gradient of the weight
+# is `[[3, 4]]`, and the result is `[5.0]`.
 #
-# - One number for each linear layer: the L2 norm of the gradient of s = net(x).sum() with respect to the layer's weight.
+# - One number for each linear layer: the L2 norm of the gradient of s = net(x).sum() with respect to the layer's
+#   weight.
 # - They come in the order of `net.modules()`, layers inside of other modules included.
 # - Biases, convolutions and normalisation layers are left out.
 # - Gradients that were there before the call do not count: call it twice, and the numbers are the same.
@@ -614,8 +632,8 @@ examine("sigmoid", sigmoid)
 #
 # <details><summary>Hint 2: my numbers grow with every call</summary>
 #
-# `backward` adds to `.grad`. Either empty it first, or use `torch.autograd.grad(s, weights)`, which returns the gradients and leaves
-# `.grad` alone.
+# `backward` adds to `.grad`. Either empty it first, or use `torch.autograd.grad(s, weights)`, which returns the
+# gradients and leaves `.grad` alone.
 #
 # </details>
 
@@ -643,7 +661,8 @@ with try_it("layer_gradients"):
 examine("layer_gradients", layer_gradients)
 
 # %% [markdown]
-# Use it on 30 layers of 64 units each, with real digits going in: once with sigmoids, once with ReLUs, the same weights in both.
+# Use it on 30 layers of 64 units each, with real digits going in: once with sigmoids, once with ReLUs, the same weights
+# in both.
 
 # %% tags=["demo"]
 def deep_net(activation, std, depth=30, width=64):
@@ -670,11 +689,13 @@ with try_it("layer_gradients"):
     axes.legend()
 
 # %% [markdown]
-# With sigmoids the first layer's gradient is fifteen orders of magnitude smaller than the last one's. One step of training moves
-# the last layer by a thousandth, say, and the first one not at all: in float32, adding something 10⁻¹⁵ times as large
-# changes nothing. With ReLUs all 30 layers get the same.
+# With sigmoids the first layer's gradient is fifteen orders of magnitude smaller than the last one's. A step of
+# training that moves the last layer by a thousandth does not move the first at all: float32 keeps seven digits, and the
+# change is lost in rounding. With ReLUs all 30 layers get about the same.
 #
-# ![Gradient norm over 30 layers on a logarithmic axis: for sigmoids a straight line that falls from a thousand at layer 30 to a millionth of a millionth at layer 1; for ReLU two flat lines, one for each scale of the weights](../../assets/03_relu/depth.svg)
+# ![Gradient norm over 30 layers on a logarithmic axis: for sigmoids a straight line that falls from a thousand at layer
+# 30 to a millionth of a millionth at layer 1; for ReLU two flat lines, one for each scale of the
+# weights](../../assets/03_relu/depth.svg)
 #
 # **So are the weights to blame, as the notes say?** Change their scale and look.
 
@@ -687,10 +708,11 @@ with try_it("layer_gradients"):
         print(f"std {std:8.2f} {name:14} {layer_gradients(net, batch)[0]:12.0e} {slope:20.2f}")
 
 # %% [markdown]
-# Half of the story is true. Weights much too large push every sigmoid into its flat ends: slope 0, gradient exactly 0. Weights much
-# too small shrink the gradient at each step down: again 0. What the notes leave out is the row between. With weights
-# of a sensible size no sigmoid is saturated (the slope is near its best, 1/4), and the gradient is gone all the same, since
-# 30 factors below 1/4 multiply. No scale mends that well. Another bend does: ReLU's slope is exactly 1 where it passes.
+# Half of the story is true. Weights much too large push every sigmoid into its flat ends: slope 0, gradient exactly 0.
+# Weights much too small shrink the gradient at each step down: again 0. What the notes leave out is the row between.
+# With weights of a sensible size no sigmoid is saturated (the slope is near its best, 1/4), and the gradient is gone
+# all the same, since 30 factors below 1/4 multiply. No scale mends that well. Another bend does: ReLU's slope is
+# exactly 1 where it passes.
 #
 # But ReLU needs the right scale, too, for another reason.
 #
@@ -704,31 +726,35 @@ with try_it("layer_gradients"):
 #
 # $$\mathrm{E}[y^2] = \text{fan-in}\cdot v\cdot \mathrm{E}[h^2]$$
 #
-# $y$ is as often negative as positive. ReLU throws the negative half away, and with it half of the mean square. So one layer multiplies
-# the mean square by fan-in · v / 2. For that to be 1:
+# $y$ is as often negative as positive. ReLU throws the negative half away, and with it half of the mean square. So one
+# layer multiplies the mean square by fan-in · v / 2. For that to be 1:
 #
 # $$v = \frac{2}{\text{fan-in}}$$
 #
 # The 2 is called the *gain* (squared). Without it each layer halves the signal: thirty layers leave 2⁻³⁰, a billionth.
 #
-# ![Mean square of the activations over 30 ReLU layers: with variance 3 over fan-in it grows to nearly a hundred thousand, with 2 over fan-in it stays near 1, with 1 over fan-in it falls below a billionth](../../assets/03_relu/scale.svg)
+# ![Mean square of the activations over 30 ReLU layers: with variance 3 over fan-in it grows to nearly a hundred
+# thousand, with 2 over fan-in it stays near 1, with 1 over fan-in it falls below a
+# billionth](../../assets/03_relu/scale.svg)
 #
 # A leaky ReLU with slope $a$ keeps 1 of the positive half and $a^2$ of the negative half, so the 2 becomes $2/(1+a^2)$.
 #
 # ### Exercise 3.8 · Kaiming's rule ●●●○○ 20 min
 #
-# Write `kaiming_normal_(weight, negative_slope=0.0, generator=None)`: it fills a weight with random numbers of mean 0 and variance
-# 2 / ((1 + a²) · fan-in).
+# Write `kaiming_normal_(weight, negative_slope=0.0, generator=None)`: it fills a weight with random numbers of mean 0
+# and variance 2 / ((1 + a²) · fan-in).
 #
-# By hand: a linear weight of shape (10, 50) has fan-in 50; for ReLU the variance is 2/50 = 0.04, the standard deviation 0.2.
-# A convolution's weight (24, 16, 3, 3) has fan-in 16 · 3 · 3 = 144: variance 0.0139, standard deviation 0.118.
+# By hand: a linear weight of shape (10, 50) has fan-in 50; for ReLU the variance is 2/50 = 0.04, the standard deviation
+# 0.2. A convolution's weight (24, 16, 3, 3) has fan-in 16 · 3 · 3 = 144: variance 0.0139, standard deviation 0.118.
 #
-# - For a linear weight (out_features, in_features), fan-in is in_features.
-# - For a convolution weight (out_channels, in_channels / groups, kH, kW), fan-in is in_channels / groups · kH · kW: the numbers that one output adds up. One-dimensional convolutions (out, in, k) go the same way.
+# - For a linear weight (out_features, in_features), fan-in is in_features. There may be a single output.
+# - For a convolution weight (out_channels, in_channels / groups, kH, kW), fan-in is in_channels / groups · kH · kW: the
+#   numbers that one output adds up. One-dimensional convolutions (out, in, k) go the same way.
 # - A leaky ReLU passes more, so the variance is 2 / ((1 + a²) · fan-in), where a is the `negative_slope`.
 # - The numbers are normally distributed around 0, each drawn for itself.
 # - It fills `weight` in place and returns it; `weight` may be an `nn.Parameter`, which is still trained afterwards.
-# - All randomness comes from `generator`: the same seed gives the same weights, and PyTorch's own generator is not touched.
+# - All randomness comes from `generator`: the same seed gives the same weights, and PyTorch's own generator is not
+#   touched.
 # - Without one, PyTorch's own generator is used, and two calls give two different weights.
 # - Through 30 linear layers with ReLU, the mean square of the activations then stays of the same order of size.
 # - Do the arithmetic yourself: `nn.init.kaiming_normal_` would pass, and you would have learned nothing.
@@ -737,14 +763,15 @@ with try_it("layer_gradients"):
 #
 # <details><summary>Hint 1: fan-in from any weight</summary>
 #
-# The first axis of a weight runs over the outputs. How many numbers does `weight[0]` hold?
+# The first axis of a weight runs over the outputs. Which axes are left, and how many numbers do they hold? (There may
+# be one output alone.)
 #
 # </details>
 #
 # <details><summary>Hint 2: "a leaf Variable that requires grad is being used in an in-place operation"</summary>
 #
-# Autograd must not watch you fill a parameter. `torch.no_grad()` is a block and a decorator. `normal_` takes the standard deviation (not
-# the variance) and a generator.
+# Autograd must not watch you fill a parameter. `torch.no_grad()` is a block and a decorator. `normal_` takes the
+# standard deviation (not the variance) and a generator.
 #
 # </details>
 
@@ -763,7 +790,7 @@ def kaiming_normal_(weight, negative_slope=0.0, generator=None):
         `weight` itself.
     """
     ### BEGIN SOLUTION
-    fan_in = weight[0].numel()
+    fan_in = weight.shape[1:].numel()
     variance = 2 / ((1 + negative_slope**2) * fan_in)
     with torch.no_grad():
         return weight.normal_(0, variance**0.5, generator=generator)
@@ -794,20 +821,22 @@ for layer in (nn.Linear(1000, 1000), nn.Conv2d(100, 200, 3)):
     print(f"{type(layer).__name__:7} variance · fan-in = {layer.weight.var().item() * fan_in:.2f}")
 
 # %% [markdown]
-# One third, where ReLU wants 2: a sixth. In a few layers nobody notices. In thirty, 6⁻³⁰ is left. Deep nets in PyTorch either
-# set their weights themselves, as torchvision's ResNet does, or have normalisation layers that put the scale right after each
-# layer; that is the subject of the next chapter.
+# One third, where ReLU wants 2: a sixth. In a few layers nobody notices. In thirty, 6⁻³⁰ is left. Deep nets in PyTorch
+# either set their weights themselves, as torchvision's ResNet does, or have normalisation layers that put the scale
+# right after each layer; that is the subject of the next chapter.
 #
 # ### Explore: bend, scale, depth
 #
-# Left: the mean square of what each layer gives out. Right: the gradient of each layer's weight. `scale` is variance · fan-in.
-# Things to try: for ReLU, find the scale where the left curve is flat. For tanh, the same. For the sigmoid, look for one where the right
-# curve is flat, and see what it costs.
+# Left: the mean square of what each layer gives out. Right: the gradient of each layer's weight. `scale` is variance ·
+# fan-in. Things to try: for ReLU, find the scale where the left curve is flat. For tanh, see what a scale well above 1
+# does to the right one. For the sigmoid, look for a scale where the right curve is level. (There is one, near 150, with
+# weights nine times as large as ReLU's. The price: most units are then stuck at 0 or 1, and a few hand down enormous
+# gradients. A net like that is no start for training.)
 
 # %% tags=["demo", "nbval-ignore-output"]
 def through_the_layers(activation, scale, depth):
-    kind = {"ReLU": nn.ReLU, "leaky ReLU": lambda: nn.LeakyReLU(0.2), "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[activation]
-    net = deep_net(kind, math.sqrt(scale / 64), depth)
+    kinds = {"ReLU": nn.ReLU, "leaky ReLU": lambda: nn.LeakyReLU(0.2), "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+    net = deep_net(kinds[activation], math.sqrt(scale / 64), depth)
     h, sizes = batch, []
     for module in net:
         h = module(h)
@@ -824,17 +853,18 @@ def through_the_layers(activation, scale, depth):
     return figure
 
 
-plots.explore(through_the_layers, activation=["ReLU", "leaky ReLU", "tanh", "sigmoid"], scale=(1.0, 64.0, 0.5),
-              depth=(30, 60, 5))
+plots.explore(through_the_layers, activation=["ReLU", "leaky ReLU", "tanh", "sigmoid"],
+              scale=[1, 2, 3, 10, 30, 100, 150, 300], depth=(30, 60, 5))
 
 # %% [markdown]
 # ## 3.9 · What ReLUs can build
 #
-# One bend looks poor next to the smooth curves of mathematics. But corners add up. Each term $c\cdot\mathrm{ReLU}(x - t)$ changes the
-# slope by $c$ at the place $t$, and does nothing to the left of it. So you can read a curve of straight pieces from left to right
-# and write down one ReLU for each corner.
+# One bend looks poor next to the smooth curves of mathematics. But corners add up. Each term $c\cdot\mathrm{ReLU}(x -
+# t)$ changes the slope by $c$ at the place $t$, and does nothing to the left of it. So you can read a curve of straight
+# pieces from left to right and write down one ReLU for each corner.
 #
-# ![Left, three ReLUs that start at 0, 1 and 2 with slopes 1, −2 and 1; right, their sum, a triangle from 0 up to 1 and back to 0](../../assets/03_relu/corners.svg)
+# ![Left, three ReLUs that start at 0, 1 and 2 with slopes 1, −2 and 1; right, their sum, a triangle from 0 up to 1 and
+# back to 0](../../assets/03_relu/corners.svg)
 #
 # ### Exercise 3.9 · A hat ●●○○○ 10 min
 #
@@ -848,13 +878,13 @@ plots.explore(through_the_layers, activation=["ReLU", "leaky ReLU", "tanh", "sig
 # - Its corners are (0, 0), (1, 1) and (2, 0).
 # - To the left of 0 and to the right of 2 it is 0, however far you go.
 # - Gradients flow (1 on the way up, −1 on the way down, 0 outside); shape and dtype stay, and so does `x`.
-# - ReLUs, sums and constants alone. The ReLU may be `torch.relu` or your own; `abs`, `minimum`, `fmin`, `hardtanh` and a cut-off
-#   from above (`clamp_max`, `relu6`) are off limits.
+# - ReLUs, sums and constants alone. The ReLU may be `torch.relu` or your own; `abs`, `minimum`, `fmin`, `hardtanh` and
+#   a cut-off from above (`clamp_max`, `relu6`) are off limits.
 #
 # <details><summary>Hint 1: slopes</summary>
 #
-# From left to right the slopes are 0, 1, −1, 0. By how much does the slope change at each of the three corners? (The figure
-# shows the pieces, if you are stuck.)
+# From left to right the slopes are 0, 1, −1, 0. By how much does the slope change at each of the three corners? (The
+# figure shows the pieces, if you are stuck.)
 #
 # </details>
 
@@ -883,8 +913,8 @@ with try_it("hat"):
     rows[0].axhline(40, color=plots.ORANGE, linewidth=1.5)
     rows[0].set(title="one row of a photograph …", xticks=[], yticks=[])
     for axes, step in zip(rows[1:], (30, 6), strict=True):
-        knots = range(0, len(line), step)
-        curve = sum(line[knot] * hat((place - knot) / step + 1) for knot in knots)
+        knots = range(0, len(line) + step, step)
+        curve = sum(line[min(knot, len(line) - 1)] * hat((place - knot) / step + 1) for knot in knots)
         axes.plot(place, line, color=plots.GREY, linewidth=1)
         axes.plot(place, curve, color=plots.ORANGE, linewidth=1.8)
         axes.set(title=f"… and the sum of {len(knots)} hats: {3 * len(knots)} ReLUs", xlim=(0, len(line)), ylim=(0, 1))
@@ -894,12 +924,14 @@ examine("hat", hat)
 
 # %% [markdown]
 # Each hat is moved to its place and scaled to the brightness there. With enough of them, the sum follows any row of any
-# photograph. A sum of ReLUs of shifted and scaled inputs is nothing but a linear layer, ReLU, and another linear layer: a net with one
-# hidden layer can follow any continuous curve as closely as you like. What training must find are the places and the heights.
+# photograph. A sum of ReLUs of shifted and scaled inputs is nothing but a linear layer, ReLU, and another linear layer:
+# a net with one hidden layer can follow any continuous curve as closely as you like. What training must find are the
+# places and the heights.
 #
 # ## 3.10 · What can go wrong
 #
-# **The shortcut that was overwritten.** A shortcut adds a layer's input to its output. In place, there is no input left to add.
+# **The shortcut that was overwritten.** A shortcut adds a layer's input to its output. In place, there is no input left
+# to add.
 
 # %% tags=["demo"]
 h = torch.tensor([-2.0, 3.0])
@@ -907,8 +939,8 @@ print("h + relu(h):           ", (h + F.relu(h)).tolist())
 print("h + relu(h), in place: ", (F.relu(h, inplace=True) + h).tolist())
 
 # %% [markdown]
-# No error, a wrong number: −2 was to survive, and it is gone. The same happens to your *data* when an in-place ReLU is the
-# first layer of a net:
+# No error, a wrong number: −2 was to survive, and it is gone. The same happens to your *data* when an in-place ReLU is
+# the first layer of a net:
 
 # %% tags=["demo"]
 pictures = inputs[:5].clone()
@@ -916,8 +948,9 @@ nn.Sequential(nn.ReLU(inplace=True), nn.Linear(64, 10))(pictures)
 print("smallest pixel before:", round(inputs[:5].min().item(), 2), " after one look:", pictures.min().item())
 
 # %% [markdown]
-# **The number that autograd still needed.** Here autograd helps. It counts the changes of each tensor, and where it kept one that
-# changed since, it refuses. (This is why `ctx.save_for_backward` beats `ctx.x = x`: an attribute is not watched.)
+# **The number that autograd still needed.** Here autograd helps. It counts the changes of each tensor, and where it
+# kept one that changed since, it refuses. (This is why `ctx.save_for_backward` beats `ctx.x = x`: an attribute is not
+# watched.)
 
 # %% tags=["demo"]
 h = nn.Linear(64, 8)(inputs[:5])
@@ -929,7 +962,8 @@ except RuntimeError as error:
     print(str(error).partition(":")[0])
 
 # %% [markdown]
-# **The choice that came too late.** The values are perfect; NaN waits on the way back, where the side not chosen counts 0 · ∞.
+# **The choice that came too late.** The values are perfect; NaN waits on the way back, where the side not chosen counts
+# 0 · ∞.
 
 # %% tags=["demo"]
 x = torch.tensor([-1000.0, 0.0, 1000.0], requires_grad=True)
@@ -939,8 +973,8 @@ print("values:   ", value.tolist())
 print("gradients:", x.grad.tolist())
 
 # %% [markdown]
-# **Zeros to begin with.** If all weights and biases start at 0, all that arrives at a ReLU is exactly 0. Its gradient there is 0, so nothing
-# below ever moves.
+# **Zeros to begin with.** If all weights and biases start at 0, all that arrives at a ReLU is exactly 0. Its gradient
+# there is 0, so nothing below ever moves.
 
 # %% tags=["demo"]
 net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
@@ -951,8 +985,8 @@ for name, parameter in net.named_parameters():
     print(f"{name:9} gradient is zero: {parameter.grad.abs().max().item() == 0}")
 
 # %% [markdown]
-# **A ReLU too many.** Behind the last layer come scores, and a score must be able to go below 0. With a ReLU there, a class
-# whose score is negative for all its pictures gets no gradient and is never learned.
+# **A ReLU too many.** Behind the last layer come scores, and a score must be able to go below 0. With a ReLU there, a
+# class whose score is negative for all its pictures gets no gradient and is never learned.
 
 # %% tags=["demo"]
 figure, axes = plt.subplots(figsize=(7, 2.8))
@@ -966,24 +1000,27 @@ for shift, name, tail in ((-0.2, "scores as they are", []), (0.2, "ReLU behind t
     axes.bar(torch.arange(10) + shift, hits[name], 0.38, label=name)
 axes.set(xticks=range(10), xlabel="digit", ylabel="recognised", ylim=(0, 1.35), yticks=(0, 0.5, 1))
 axes.legend(ncols=2, loc="upper center")
-print("digits never recognised:", {name: sum(hit == 0 for hit in shares) for name, shares in hits.items()})
+for name, shares in hits.items():
+    print(f"{name}: a digit that is never recognised: {min(shares) == 0}")
 
 # %% [markdown]
 # **And the two you have met**: the learning rate that kills (section 3.4), the gain that was forgotten (section 3.8).
 #
 # ## Summary
 #
-# 1. Without a bend between them, any number of linear layers is one linear layer. ReLU, max(x, 0), is the cheapest bend.
+# 1. Without a bend between them, any number of linear layers is one linear layer. ReLU, max(x, 0), is the cheapest
+#    bend.
 # 2. Backward, ReLU lets pass what passed forward, and nothing at exactly 0. It must keep one tensor for that.
-# 3. A sigmoid's slope is at most 1/4, and slopes multiply: 30 layers deep, a million-millionth is left, with weights of any sensible
-#    size. ReLU's slope is 1 where it passes.
-# 4. A ReLU halves the mean square. Weights of variance 2 / fan-in make up for it; one missing factor of 2 is a billion in 30 layers.
-# 5. What gives 0 for every example gets no gradient and never comes back. Watch the share of dead units; lower the learning
-#    rate; or leave a leak.
+# 3. A sigmoid's slope is at most 1/4, and slopes multiply: 30 layers deep, a million-millionth is left, with weights of
+#    any sensible size. ReLU's slope is 1 where it passes.
+# 4. A ReLU halves the mean square. Weights of variance 2 / fan-in make up for it; one missing factor of 2 is a billion
+#    in 30 layers.
+# 5. What gives 0 for every example gets no gradient and never comes back. Watch the share of dead units; lower the
+#    learning rate; or leave a leak.
 #
 # | you built | in production |
 # | --- | --- |
-# | `relu`, `relu_`, `ReLUFunction` | `F.relu(x)`, `nn.ReLU()`, `nn.ReLU(inplace=True)` where nobody else needs the input |
+# | `relu`, `relu_`, `ReLUFunction` | `F.relu(x)`, `nn.ReLU()`, `nn.ReLU(inplace=True)` where the input is not needed |
 # | `leaky_relu` | `F.leaky_relu(x, 0.01)`, `nn.LeakyReLU(0.01)` |
 # | `sigmoid` | `torch.sigmoid(x)`; for a loss on top of it `F.binary_cross_entropy_with_logits`, which needs none |
 # | `kaiming_normal_` | `nn.init.kaiming_normal_(weight, a=0, nonlinearity="leaky_relu")` |
@@ -994,6 +1031,8 @@ print("digits never recognised:", {name: sum(hit == 0 for hit in shares) for nam
 # - *Rectified Linear Units Improve Restricted Boltzmann Machines*, Vinod Nair and Geoffrey Hinton, 2010.
 # - *Understanding the difficulty of training deep feedforward neural networks*, Xavier Glorot and Yoshua Bengio, 2010.
 # - *Deep Sparse Rectifier Neural Networks*, Xavier Glorot, Antoine Bordes and Yoshua Bengio, 2011.
-# - *Rectifier Nonlinearities Improve Neural Network Acoustic Models* (the leak), Andrew Maas, Awni Hannun and Andrew Ng, 2013.
+# - *Rectifier Nonlinearities Improve Neural Network Acoustic Models* (the leak), Andrew Maas, Awni Hannun and Andrew
+#   Ng, 2013.
 # - *Delving Deep into Rectifiers* (the 2 in 2 / fan-in), Kaiming He, Xiangyu Zhang, Shaoqing Ren and Jian Sun, 2015.
-# - *Dying ReLU and Initialization: Theory and Numerical Examples*, Lu Lu, Yeonjong Shin, Yanhui Su and George Karniadakis, 2020.
+# - *Dying ReLU and Initialization: Theory and Numerical Examples*, Lu Lu, Yeonjong Shin, Yanhui Su and George
+#   Karniadakis, 2020.
