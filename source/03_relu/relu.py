@@ -466,6 +466,7 @@ def leaky_relu(x, negative_slope=0.01):
 
 # %% tags=["demo"]
 with try_it("leaky_relu"):
+    print(leaky_relu(torch.tensor([-5.0, 0.0, 3.0]), 2).tolist())
     line = torch.linspace(-3, 3, 121)
     figure, axes = plt.subplots(figsize=(5, 3))
     for slope, colour in ((0.0, plots.BLUE), (0.2, plots.GREEN), (1.0, plots.GREY), (2.0, plots.RED)):
@@ -680,9 +681,10 @@ def deep_net(activation, std, depth=30, width=64):
 batch = inputs[:128]
 std = math.sqrt(2 / 64)
 with try_it("layer_gradients"):
+    measured = {name: layer_gradients(deep_net(activation, std), batch)
+                for name, activation in (("ReLU", nn.ReLU), ("sigmoid", nn.Sigmoid))}
     figure, axes = plt.subplots(figsize=(6.5, 3.4))
-    for name, activation, colour in (("ReLU", nn.ReLU, plots.BLUE), ("sigmoid", nn.Sigmoid, plots.ORANGE)):
-        norms = layer_gradients(deep_net(activation, std), batch)
+    for (name, norms), colour in zip(measured.items(), (plots.BLUE, plots.ORANGE), strict=True):
         axes.semilogy(range(1, 31), norms, "o-", color=colour, label=name, markersize=4)
         print(f"{name:8} layer 30: {norms[-1]:6.0e}   layer 1: {norms[0]:6.0e}")
     axes.set(xlabel="layer (1 is next to the input)", ylabel="norm of the weight's gradient")
