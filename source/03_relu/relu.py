@@ -293,11 +293,12 @@ examine("ReLUFunction", ReLUFunction)
 # ## 3.4 · Units that never wake up
 #
 # Where ReLU gives 0 it also hands down 0. Now suppose a unit gives 0 for *every* example. Then none of its weights gets
-# a gradient, nothing changes them, and it gives 0 for ever. It is dead: it costs as much as a living one and does
-# nothing.
+# a gradient, and nothing changes them. In the first layer, whose inputs are always the same pictures, it gives 0 for
+# ever; higher up, only luck can save it: the layers below may shift under it. Such a unit is dead. It costs as much as
+# a living one and does nothing.
 #
 # Here is how that happens. The same small net (64 inputs, 64 and 64 ReLUs, 10 classes) learns the digits twice, once
-# with a sensible learning rate and once with one that is ten times too large, for ten epochs each.
+# with a sensible learning rate and once with one that is 20 times as large, for ten epochs each.
 
 # %% tags=["demo"]
 digits, labels = data.digits()
@@ -337,7 +338,7 @@ def accuracy(net):
 
 
 nets, scores = {}, {}
-for rate in (0.1, 1.0):
+for rate in (0.1, 2.0):
     torch.manual_seed(0)
     nets[rate] = classifier(nn.ReLU)
     scores[rate] = fit(nets[rate], rate)
@@ -348,7 +349,7 @@ for axes, (rate, net) in zip(rows, nets.items(), strict=True):
     axes.imshow(fired.T, cmap="gray", aspect="auto", interpolation="nearest")
     axes.set(title=f"learning rate {rate:g}: white where a unit fires; {scores[rate]:.0%} of new digits right",
              xlabel="120 digits", ylabel="64 units", xticks=[], yticks=[])
-print("sensible rate: above 85 %:", scores[0.1] > 0.85, "| ten times the rate: above 60 %:", scores[1.0] > 0.6)
+print("sensible rate: above 85 %:", scores[0.1] > 0.85, "| 20 times the rate: above 60 %:", scores[2.0] > 0.6)
 
 # %% [markdown]
 # A black line is a unit that fires for none of the digits. A few giant steps threw the weights so far that for most
@@ -412,7 +413,7 @@ with try_it("dead_fraction"):
     print(dead_fraction(torch.tensor([[0.0, 2, 0, -1], [0, 0, 0, -3], [0, 0, 5, 0]])))
     dead = {rate: dead_fraction(net[:2](train_x)) for rate, net in nets.items()}
     print("first layer, all 1,400 digits")
-    print("below 10 % dead at rate 0.1:", dead[0.1] < 0.1, "| above 50 % dead at rate 1:", dead[1.0] > 0.5)
+    print("below 10 % dead at rate 0.1:", dead[0.1] < 0.1, "| above 50 % dead at rate 2:", dead[2.0] > 0.5)
 
 # %% nbgrader={"grade_id": "dead_fraction_exam", "grade": true}
 examine("dead_fraction", dead_fraction)
@@ -506,7 +507,7 @@ print("leaky ReLU above 75 %:     ", recovered["leaky ReLU"][-1] > 0.75)
 #
 # ## 3.6 · The curve that came before
 #
-# Until about 2010 the bend was the sigmoid:
+# Until about 2010 the bend was the sigmoid, or its sibling tanh:
 #
 # $$\sigma(x) = \frac{1}{1 + e^{-x}}, \qquad \sigma'(x) = \sigma(x)\,(1-\sigma(x))$$
 #
@@ -712,9 +713,9 @@ with try_it("layer_gradients"):
 # %% [markdown]
 # Half of the story is true. Weights much too large push every sigmoid into its flat ends: slope 0, gradient exactly 0.
 # Weights much too small shrink the gradient at each step down: again 0. What the notes leave out is the row between.
-# With weights of a sensible size no sigmoid is saturated (the slope is near its best, 1/4), and the gradient is gone
-# all the same, since 30 factors below 1/4 multiply. No scale mends that well. Another bend does: ReLU's slope is
-# exactly 1 where it passes.
+# With weights of a sensible size hardly a sigmoid is saturated (the slope is near its best, 1/4), and the gradient is
+# gone all the same: each layer multiplies it by at most 1/4, thirty times, and the weights do not make up for that. No
+# scale mends it well. Another bend does: ReLU's slope is exactly 1 where it passes.
 #
 # But ReLU needs the right scale, too, for another reason.
 #
@@ -822,10 +823,14 @@ for layer in (nn.Linear(1000, 1000), nn.Conv2d(100, 200, 3)):
     fan_in = layer.weight[0].numel()
     print(f"{type(layer).__name__:7} variance · fan-in = {layer.weight.var().item() * fan_in:.2f}")
 
+deep = nn.Sequential(*[module for _ in range(30) for module in (nn.Linear(64, 64), nn.ReLU())])(batch)
+print("a 0 and a 1, thirty such layers later, still differ:", not torch.allclose(deep[0], deep[1], atol=1e-6))
+
 # %% [markdown]
-# One third, where ReLU wants 2: a sixth. In a few layers nobody notices. In thirty, 6⁻³⁰ is left. Deep nets in PyTorch
-# either set their weights themselves, as torchvision's ResNet does, or have normalisation layers that put the scale
-# right after each layer; that is the subject of the next chapter.
+# One third, where ReLU wants 2: a sixth. In a few layers nobody notices. In thirty, 6⁻³⁰ of the picture's mean square
+# is left, and the biases, which are not 0 by default, drown it: all pictures look alike. Deep nets in PyTorch either
+# set their weights themselves, as torchvision's ResNet does, or have normalisation layers that put the scale right
+# after each layer; that is the subject of the next chapter.
 #
 # ### Explore: bend, scale, depth
 #
@@ -861,8 +866,8 @@ plots.explore(through_the_layers, activation=["ReLU", "leaky ReLU", "tanh", "sig
 # %% [markdown]
 # ## 3.9 · What ReLUs can build
 #
-# One bend looks poor next to the smooth curves of mathematics. But corners add up. Each term $c\cdot\mathrm{ReLU}(x -
-# t)$ changes the slope by $c$ at the place $t$, and does nothing to the left of it. So you can read a curve of straight
+# One bend looks poor next to the smooth curves of mathematics. But corners add up. A term $c\cdot\mathrm{ReLU}(x-t)$
+# changes the slope by $c$ at the place $t$, and does nothing to the left of it. So you can read a curve of straight
 # pieces from left to right and write down one ReLU for each corner.
 #
 # ![Left, three ReLUs that start at 0, 1 and 2 with slopes 1, −2 and 1; right, their sum, a triangle from 0 up to 1 and
@@ -1013,12 +1018,12 @@ for name, shares in hits.items():
 # 1. Without a bend between them, any number of linear layers is one linear layer. ReLU, max(x, 0), is the cheapest
 #    bend.
 # 2. Backward, ReLU lets pass what passed forward, and nothing at exactly 0. It must keep one tensor for that.
-# 3. A sigmoid's slope is at most 1/4, and slopes multiply: 30 layers deep, a million-millionth is left, with weights of
-#    any sensible size. ReLU's slope is 1 where it passes.
-# 4. A ReLU halves the mean square. Weights of variance 2 / fan-in make up for it; one missing factor of 2 is a billion
-#    in 30 layers.
-# 5. What gives 0 for every example gets no gradient and never comes back. Watch the share of dead units; lower the
-#    learning rate; or leave a leak.
+# 3. A sigmoid's slope is at most 1/4, and slopes multiply: 30 layers deep, 10⁻¹⁵ of the gradient is left, with weights
+#    of a sensible size. ReLU's slope is 1 where it passes.
+# 4. A ReLU halves the mean square. Weights of variance 2 / fan-in make up for it; a missing 2 makes a factor of a
+#    billion in 30 layers.
+# 5. What gives 0 for every example gets no gradient and does not come back by itself. Watch the share of dead units;
+#    lower the learning rate; or leave a leak.
 #
 # | you built | in production |
 # | --- | --- |
