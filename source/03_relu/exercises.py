@@ -205,7 +205,8 @@ def relu_(impl, draw):
     yield aspect("in place", "After the call, `x` itself holds them.", in_place)
     yield aspect("the same tensor", "It returns `x`: not a copy, not a second name for the same memory, but the very "
                  "tensor that it was given.", same_tensor)
-    yield aspect("memory", "It allocates nothing of `x`'s size on the way: no copy, and no mask either.", memory)
+    yield aspect("memory", "It allocates nothing of `x`'s size on the way: no copy, and no mask either.", memory,
+                 weight=2)
     yield aspect("a view", "`x` may be a view, every second column of a larger tensor for instance. Those columns "
                  "change, the others do not.", view)
     yield aspect("shapes and dtypes", "Any shape and any floating dtype will do.", shapes)
@@ -762,7 +763,7 @@ def sigmoid(impl, draw):
     yield aspect("gradient", "Gradients flow through; they equal σ(x)·(1 − σ(x)).",
                  lambda: gradients(impl, 3 * draw.normal(4, 5)))
     yield aspect("far gradient", "The gradient is as well-behaved as the value: 0 at −1000 and at 1000, never NaN.",
-                 far_gradient)
+                 far_gradient, weight=2)
     yield aspect("gradient at 0", "At exactly 0 the gradient is 1/4, the steepest point of the curve.",
                  lambda: _gradient(impl, torch.cat([torch.zeros(3), draw.normal(3), -torch.zeros(2)])))
     yield habits("float64 stays float64, a non-contiguous `x` is welcome, and `x` is left untouched.", impl,
