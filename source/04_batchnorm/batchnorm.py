@@ -759,6 +759,7 @@ def accuracy(net, images, labels):
 
 
 with try_it("BatchNorm2d"):
+    BatchNorm2d(1)  # waits here as long as the layer is not written
     results = {}
     figure, axes = plt.subplots(figsize=(6.5, 3.2))
     for name, norm, style, colours in [("plain", None, "--", (plots.ORANGE, plots.RED)),
@@ -773,6 +774,7 @@ with try_it("BatchNorm2d"):
 
 # %% tags=["demo"]
 with try_it("BatchNorm2d"):
+    BatchNorm2d(1)
     print("learning rate 0.1, plain below 40 %:", results["plain", 0.1] < 0.4)
     print("learning rate 0.1, your BatchNorm at least 85 %:", results["your BatchNorm", 0.1] >= 0.85)
 
@@ -787,12 +789,12 @@ with try_it("BatchNorm2d"):
 # ## 4.5 Other axes
 #
 # Mean, variance, scale, shift: the arithmetic is always the same. What one may choose is *who is averaged with whom*.
-# In the picture, every square is one channel of one image: H × W numbers. Squares of one colour share a mean and a
-# variance.
+# In the picture, every square is one channel of one image: H × W numbers. Squares of one shade share a mean and a
+# variance; the black frame marks one such set.
 #
-# ![Four grids of squares, four images as rows and six channels as columns; squares of the same colour share a mean
-# and a variance. Batch norm: one colour a column. Layer norm: one colour a row. Instance norm: every square has its
-# own colour. Group norm: each row is cut into two halves of three channels.](../../assets/04_batchnorm/axes.svg)
+# ![Four grids of squares, four images as rows and six channels as columns; squares of the same shade share a mean
+# and a variance. Batch norm: one shade a column. Layer norm: one shade a row. Instance norm: every square has its own
+# shade. Group norm: each row is cut into two halves of three channels.](../../assets/04_batchnorm/axes.svg)
 #
 # | norm | averages over | how many means | other images matter |
 # | --- | --- | --- | --- |
@@ -1068,14 +1070,16 @@ print(f"wrong in evaluation mode: {errors[False]:.0%}   in training mode: {error
 
 net.load_state_dict(trained)
 net.train()
-one, certain = digit_images[1500:1501], {}
-print("the same picture of a", digit_labels[1500].item(), "in the company of")
+one, answer = digit_images[1500:1501], digit_labels[1500].item()
+certain, pictures, titles = {}, [one[0]], [f"this {answer}"]
 for kind in (0, 1, 7):
+    company = digit_images[:1500][digit_labels[:1500] == kind][:31]
     with torch.no_grad():
-        company = digit_images[:1500][digit_labels[:1500] == kind][:31]
-        answer = F.softmax(net(torch.cat([one, company])), 1)[0]
-    certain[kind] = answer[digit_labels[1500]].item()
-    print(f"31 pictures of a {kind}: {certain[kind]:.0%} sure")
+        certain[kind] = F.softmax(net(torch.cat([one, company])), 1)[0, answer].item()
+    pictures.append(company[:16].reshape(4, 4, 8, 8).transpose(1, 2).reshape(32, 32))
+    titles.append(f"among {kind}s: {certain[kind]:.0%} sure")
+plots.images(pictures, titles)
+plt.show()
 
 # %% tags=["demo"]
 print("at least half as many errors again in training mode:", errors[True] > 1.5 * errors[False])
@@ -1112,8 +1116,8 @@ forgetful = Forgetful().double()
 print("in the state dict:", list(forgetful.state_dict()), "  after .double():", forgetful.running_mean.dtype)
 
 # %% [markdown]
-# **Statistics that remember a graph.** Written without `no_grad`, the running mean of step 100 still holds on to step
-# 1.
+# **Statistics that remember a graph.** Written without `no_grad`, the running mean of step 100 still holds on to
+# the very first batch.
 
 # %% tags=["demo"]
 leaf = torch.ones(4, 3, requires_grad=True)
@@ -1133,7 +1137,29 @@ print("operations in a row, remembered after 100 steps:", length)
 x = 10_000 + torch.randn(1000, generator=torch.Generator().manual_seed(0))
 squares = ((x * x).mean() - x.mean() ** 2).item()
 distances = ((x - x.mean()) ** 2).mean().item()
-print(f"variance from distances: {distances:.1f}   from squares, a multiple of eight: {squares % 8 == 0}")
+print(f"variance from distances: {distances:.0f}   from squares, a multiple of eight: {squares % 8 == 0}")
+
+# %% [markdown]
+# **The wrong variance in the diary.** In training all is well, so nobody notices. With batches of two numbers the
+# variance divided by n is on average only half of what evaluation will meet, and every output there is √2 times too
+# large.
+
+# %% tags=["demo"]
+batches = torch.randn(10_000, 2, generator=torch.Generator().manual_seed(0))
+print(f"true variance 1; average of the batches, divided by n: {batches.var(1, correction=0).mean():.1f},",
+      f"by n − 1: {batches.var(1).mean():.1f}")
+
+# %% [markdown]
+# **Momentum the wrong way round.** Whoever thinks of an optimiser writes 0.9. The diary then remembers little more than
+# the last batch: around its true value 0.5, the running mean trembles four times as much.
+
+# %% tags=["demo"]
+for momentum in (0.1, 0.9):
+    layer, generator, means = nn.BatchNorm1d(1, momentum=momentum), torch.Generator().manual_seed(0), []
+    for _ in range(500):
+        layer(torch.rand(4, 1, generator=generator))
+        means.append(layer.running_mean.item())
+    print(f"momentum {momentum}: running_mean 0.5 ± {torch.tensor(means[100:]).std():.2f}")
 
 # %% [markdown]
 # **No ε, or ε in the wrong place.** A dead channel is constant: without ε it becomes NaN, and the NaN takes the whole

@@ -125,8 +125,9 @@ def axes() -> Figure:
         for n in range(4):
             for c in range(6):
                 which = key(n, c)
-                shade = palette[which] if which is not None else palette[(3 * n + c + (n // 2)) % 8]
-                panel.add_patch(Rectangle((c + 0.06, n + 0.06), 0.88, 0.88, facecolor=shade, edgecolor="none"))
+                which = 6 * n + c if which is None else which  # 24 sets: eight colours in three strengths
+                panel.add_patch(Rectangle((c + 0.06, n + 0.06), 0.88, 0.88, facecolor=palette[which % 8],
+                                          alpha=(1, 0.6, 0.3)[which // 8], edgecolor="none"))
                 for third in (1, 2):
                     offset = 0.06 + 0.88 * third / 3
                     panel.plot([c + offset] * 2, [n + 0.06, n + 0.94], color="white", linewidth=0.5, alpha=0.7)
