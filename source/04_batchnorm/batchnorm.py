@@ -903,8 +903,8 @@ def group_norm(x, num_groups, weight, bias, eps=1e-5):
         A new tensor of the shape of x.
     """
     ### BEGIN SOLUTION
-    groups = x.reshape(x.shape[0], num_groups, -1)
-    var, mean = torch.var_mean(groups, 2, correction=0, keepdim=True)
+    groups = x.reshape(len(x) * num_groups, -1)
+    var, mean = torch.var_mean(groups, 1, correction=0, keepdim=True)
     xhat = ((groups - mean) / torch.sqrt(var + eps)).reshape(x.shape)
     shape = [len(weight) if axis == 1 else 1 for axis in range(x.ndim)]
     return xhat * weight.reshape(shape) + bias.reshape(shape)
@@ -972,7 +972,7 @@ for batch_size in (2, 4, 16, 64, 256):
 # - For every x the new layer gives what `bn(conv(x))` gives in evaluation mode.
 # - The scale belongs to the output channels, also where there are as many going in.
 # - A convolution without a bias gets one.
-# - Stride, padding, dilation, groups and padding mode are those of `conv`.
+# - Channels, kernel size, stride, padding, dilation, groups and padding mode are those of `conv`.
 # - It works for grouped and depthwise convolutions.
 # - A `bn` with `affine=False` counts as γ = 1, β = 0.
 # - `eps` is that of `bn`, inside the root.
@@ -1003,14 +1003,10 @@ def fold_batch_norm(conv, bn):
         A new `nn.Conv2d` with a bias. The two given layers are left alone.
     """
     ### BEGIN SOLUTION
-    with torch.no_grad():
-        scale = 1 / torch.sqrt(bn.running_var + bn.eps)
-        shift = -bn.running_mean * scale
-        if bn.affine:
-            scale, shift = scale * bn.weight, shift * bn.weight + bn.bias
-        if conv.bias is not None:
-            shift = shift + conv.bias * scale
-        weight = conv.weight * scale[:, None, None, None]
+    gamma, beta = (bn.weight, bn.bias) if bn.affine else (1, 0)
+    bias = 0 if conv.bias is None else conv.bias
+    scale = gamma / torch.sqrt(bn.running_var + bn.eps)
+    weight, shift = conv.weight * scale[:, None, None, None], beta + (bias - bn.running_mean) * scale
     folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation,
                        conv.groups, padding_mode=conv.padding_mode)
     folded.weight, folded.bias = nn.Parameter(weight), nn.Parameter(shift)

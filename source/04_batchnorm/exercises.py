@@ -36,7 +36,7 @@ def channel_stats(impl, draw):
                  "not by n − 1.", lambda: impl(draw.normal(2, 3, 2, 2) * draw.uniform(3, 1, 1, low=0.5, high=2))[1])
     yield aspect("pictures that differ", "A dark and a bright picture in one stack make the standard deviation larger "
                  "than that of either.", lambda: impl(draw.uniform(3, 2, 4, 4) + 5 * draw.normal(3, 1, 1, 1)))
-    yield aspect("one picture, one channel", "Both results have the shape (C,), also for one picture or one channel.",
+    yield aspect("one of each", "Both results have the shape (C,), also for one picture or one channel.",
                  lambda: [impl(draw.normal(1, 3, 4, 5)), impl(draw.normal(5, 1, 3, 3))])
     yield aspect("far from zero", "Numbers far from zero, such as 1000 ± 1, keep a standard deviation that is right to "
                  "a thousandth.", lambda: impl(1000 + draw.normal(3, 4, 6, 6)), rtol=1e-3, atol=1e-3)
@@ -797,7 +797,7 @@ def BatchNorm2d(impl, draw):
     yield aspect("evaluation", "In evaluation mode the running statistics normalise, so that a picture's result does "
                  "not depend on the rest of the batch.",
                  lambda: _alone_and_together(draw.fill_(impl(3)), _lively(draw, 4, 3, 3, 4)))
-    yield aspect("evaluation moves nothing", "Evaluation changes no statistic.",
+    yield aspect("statistics at rest", "Evaluation changes no statistic.",
                  lambda: _evaluated(draw.fill_(impl(3)), _lively(draw, 4, 3, 3, 4)))
     yield aspect("mode, not gradients", "`self.training` alone decides: under `torch.no_grad()` a training batch still "
                  "counts as one.", lambda: _without_gradients(draw.fill_(impl(3)), _lively(draw, 4, 3, 3, 3)))
@@ -1254,6 +1254,12 @@ class AsScaleAndShift(_Base):
         return torch.einsum("nchw,c->nchw", x, scale) + shift.reshape(-1, 1, 1)
 
 
+BatchNorm2d.equivalent(
+    "share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum -> "
+    "share = 1 / self.num_batches_tracked if self.momentum is None else self.momentum",
+    "A tensor of one number divides and multiplies as the number in it does.")
+
+
 # ---------------------------------------------------------------- layer_norm
 
 
@@ -1545,7 +1551,8 @@ def fold_batch_norm(impl, draw):
                  lambda: _folded(impl, draw, nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)))
     yield aspect("without a bias", "A convolution without a bias gets one.",
                  lambda: _folded(impl, draw, nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4)))
-    yield aspect("geometry", "Stride, padding, dilation, groups and padding mode are those of `conv`.",
+    yield aspect("geometry", "Channels, kernel size, stride, padding, dilation, groups and padding mode are those of "
+                 "`conv`.",
                  lambda: [_folded(impl, draw, nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2)),
                                   nn.BatchNorm2d(3)),
                           _folded(impl, draw, nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"),
@@ -1569,7 +1576,12 @@ def fold_batch_norm(impl, draw):
 def _folded(impl, draw, conv, bn, quiet=1.0):
     draw.fill_(bn).eval().running_var.mul_(quiet)
     folded = impl(draw.fill_(conv), bn)
-    return [folded(draw.normal(2, conv.in_channels, 6, 7)), type(folded) is nn.Conv2d]
+    return [folded(draw.normal(2, conv.in_channels, 6, 7)), type(folded) is nn.Conv2d, _geometry(folded)]
+
+
+def _geometry(conv):
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    return {name: getattr(conv, name) for name in names}
 
 
 def _folded_while_training(impl, draw):
