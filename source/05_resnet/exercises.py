@@ -511,6 +511,15 @@ class TakesChannelsForTheOutput(_Bottleneck):
         super().__init__(in_channels, max(1, channels // 4), stride)
 
 
+@Bottleneck.misconception("The shortcut is projected everywhere. Where stride and channels stay the same, add the "
+                          "input itself.")
+class ProjectsEverywhere(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.downsample = nn.Sequential(nn.Conv2d(in_channels, 4 * channels, 1, stride, bias=False),
+                                        nn.BatchNorm2d(4 * channels))
+
+
 @Bottleneck.misconception("Whether to project was decided by comparing `in_channels` with `channels`. What comes out "
                           "has 4 · `channels`: compare with that.")
 class ComparesWithTheMiddle(_Bottleneck):
@@ -528,15 +537,6 @@ class ProjectsOnlyForChannels(_Bottleneck):
         super().__init__(in_channels, channels, stride)
         if in_channels == 4 * channels:
             self.downsample = nn.Identity()
-
-
-@Bottleneck.misconception("The shortcut is projected everywhere. Where stride and channels stay the same, add the "
-                          "input itself.")
-class ProjectsEverywhere(_Bottleneck):
-    def __init__(self, in_channels, channels, stride=1):
-        super().__init__(in_channels, channels, stride)
-        self.downsample = nn.Sequential(nn.Conv2d(in_channels, 4 * channels, 1, stride, bias=False),
-                                        nn.BatchNorm2d(4 * channels))
 
 
 @Bottleneck.misconception("The shortcut is never added: these are three convolutions in a row. Add it behind the "
