@@ -1544,7 +1544,7 @@ def train_epoch(impl, draw):
     def mode():
         net, optimizer = net_and_optimizer(0.1)
         net.eval()
-        return [float(impl(net, _batches(draw, 5, 5), optimizer)), net.modes, net.norm.running_mean, net.training]
+        return [float(impl(net, _batches(draw, 5, 5), optimizer)), net.modes, net.norm.running_mean]
 
     def graph():
         net, optimizer = net_and_optimizer(0.1)

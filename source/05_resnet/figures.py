@@ -15,7 +15,7 @@ from convcraft.plots import BLUE, GREEN, GREY, ORANGE, RED, SKY
 def photo_through_layers() -> Figure:
     """A photograph behind 0, 2, 8 and 20 random blocks, plain and residual."""
     shown = (0, 2, 8, 20)
-    picture = photo("china", height=110)[None]
+    picture = photo("china", height=96)[None]
     figure, grid = plt.subplots(2, len(shown), figsize=(9, 3.5))
     for row, (skip, gamma, label) in zip(grid, ((False, 1.0, "plain"), (True, 0.1, "residual")), strict=True):
         x = picture
@@ -159,9 +159,9 @@ def which_pixels_are_seen() -> Figure:
 
 
 def resnet18() -> Figure:
-    """ResNet-18 on a 224×224 photograph: the size of the picture and the number of channels, stage by stage."""
-    parts = [("input", 3, 224, GREY), ("conv1", 64, 112, BLUE), ("maxpool", 64, 56, ORANGE),
-             ("layer1", 64, 56, GREEN), ("layer2", 128, 28, GREEN), ("layer3", 256, 14, GREEN), ("layer4", 512, 7, GREEN),
+    """ResNet-18 on a 224×224 photograph: size and number of channels, stage by stage."""
+    parts = [("input", 3, 224, GREY), ("conv1", 64, 112, BLUE), ("maxpool", 64, 56, ORANGE), ("layer1", 64, 56, GREEN),
+             ("layer2", 128, 28, GREEN), ("layer3", 256, 14, GREEN), ("layer4", 512, 7, GREEN),
              ("average", 512, 1, ORANGE), ("fc", 1000, None, BLUE)]
     figure, axes = plt.subplots(figsize=(10, 3.3))
     left = 0.0

@@ -680,7 +680,7 @@ with try_it("gradient_norms and ResBlock"):
             norms = gradient_norms(make(depth), images[:48], labels[:48])[:-1]
             axes.semilogy(torch.linspace(0, 1, len(norms)), norms, label=f"{depth} layers")
         axes.set(title=make.__name__.replace("_", " "), xlabel="first layer → last layer", xticks=[])
-        print(f"{make.__name__}, 56 layers: is the first gradient over 20 times the last one?", norms[0] > 20 * norms[-1])
+        print(f"{make.__name__}, 56 layers: first gradient over 20 times the last one?", norms[0] > 20 * norms[-1])
     row[0].set_ylabel("norm of the gradient")
     row[1].legend(fontsize=8)
     plt.show()
@@ -994,8 +994,8 @@ assert kernels, "this shortcut has no kernel that could grow"
 # %% [markdown]
 # In a ResNet-18 that is so in 5 of 8 blocks. And where there is a kernel, a BatchNorm stands behind it, which divides
 # its output by its spread: a kernel twice as large gives the same result. Let us look at one all the same. We break two
-# branches: in place of what the first convolution gives, noise comes out, whatever came in. One of the two blocks has
-# an identity as its shortcut, the other one a projection. Then we train, and watch.
+# branches: in place of what the first convolution gives, noise comes out, whatever came in. The second of four blocks
+# has an identity as its shortcut, the third a projection; both get such a branch. Then we train, and watch.
 
 # %% tags=["demo", "nbval-ignore-output"]
 class Broken(nn.Module):
@@ -1025,7 +1025,7 @@ with try_it("train_epoch and ResBlock"):
         gammas.append([block.bn2.weight.detach().abs().mean().item() for block in blocks])
         kernels.append(blocks[2].downsample[0].weight.detach().norm().item())
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
-    names = ("healthy", "broken, identity shortcut", "broken, projection", "healthy")
+    names = ("first block", "second, broken, identity", "third, broken, projection", "fourth block")
     colours = (plots.BLUE, plots.RED, plots.ORANGE, plots.SKY)
     for name, colour, values in zip(names, colours, zip(*gammas, strict=True), strict=True):
         left.plot(values, color=colour, label=name)
@@ -1037,14 +1037,14 @@ with try_it("train_epoch and ResBlock"):
 
 # %% tags=["demo", "raises-exception"]
 if kernels:
-    print("γ of the broken branch fell by a quarter or more:", gammas[-1][1] < 0.75 * gammas[0][1])
-    print("γ of the healthy branch beside it did not:", gammas[-1][0] > 0.9 * gammas[0][0])
+    print("γ of the second block's broken branch fell by a quarter or more:", gammas[-1][1] < 0.75 * gammas[0][1])
+    print("γ of the first block's healthy branch did not fall:", gammas[-1][0] > 0.95 * gammas[0][0])
     assert kernels[-1] > 1.25 * kernels[0], "the kernel of the shortcut did not grow"
 
 # %% [markdown]
-# **The fourth mistake, mended.** The kernel of the shortcut stays as it is, within a few per cent. What changes is the
-# *branch*: its last BatchNorm's weight γ goes down, and with it what the branch adds. That is the point of writing a
-# block as x + F(x): *nothing has to grow for the input to get through. The branch only has to go towards zero*, and
+# **The fourth mistake, mended.** The kernel of the shortcut keeps its size, within about five per cent. What changes is
+# the *branch*: its last BatchNorm's weight γ goes down, and with it what the branch adds. That is the point of writing
+# a block as x + F(x): *nothing has to grow for the input to get through. The branch only has to go towards zero*, and
 # zero is where weight decay pulls it anyway. Where a projection is in the way the same happens, only less: there the
 # shortcut's own BatchNorm can share the work.
 #
