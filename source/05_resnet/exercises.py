@@ -15,6 +15,11 @@ def _shapes(module):
     return {name: str(tuple(tensor.shape)) for name, tensor in module.state_dict().items()}
 
 
+def _plain(value):
+    """A float, also of a tensor: that a float was asked for is an aspect of its own."""
+    return float(value.detach() if isinstance(value, torch.Tensor) else value)
+
+
 def _trained(module, x, *norms):
     """What a forward pass in training mode gives, and the running statistics that it leaves behind."""
     out = module.train()(x)
@@ -1351,7 +1356,7 @@ def gradient_norms(impl, draw):
 
 
 def _numbers(values):
-    return [float(value) for value in values]
+    return [_plain(value) for value in values]
 
 
 @gradient_norms.misconception("The loss was summed over the batch. With the mean the numbers do not depend on how "
@@ -1527,24 +1532,24 @@ def train_epoch(impl, draw):
 
     def mean_loss():
         net, optimizer = net_and_optimizer(0.0)
-        return float(impl(net, _batches(draw, 8, 8, 3), optimizer))
+        return _plain(impl(net, _batches(draw, 8, 8, 3), optimizer))
 
     def steps():
         net, optimizer = net_and_optimizer(0.2, 0.9)
         taken = []
         optimizer.register_step_post_hook(lambda *_: taken.append("step"))
-        return [float(impl(net, _batches(draw, 6, 6, 6), optimizer)), net.fc.weight, net.norm.weight, len(taken)]
+        return [_plain(impl(net, _batches(draw, 6, 6, 6), optimizer)), net.fc.weight, net.norm.weight, len(taken)]
 
     def leftovers():
         net, optimizer = net_and_optimizer(0.5)
         for parameter in net.parameters():
             parameter.grad = draw.normal(*parameter.shape)
-        return [float(impl(net, _batches(draw, 7, 5), optimizer)), net.fc.weight, net.fc.bias]
+        return [_plain(impl(net, _batches(draw, 7, 5), optimizer)), net.fc.weight, net.fc.bias]
 
     def mode():
         net, optimizer = net_and_optimizer(0.1)
         net.eval()
-        return [float(impl(net, _batches(draw, 5, 5), optimizer)), net.modes, net.norm.running_mean]
+        return [_plain(impl(net, _batches(draw, 5, 5), optimizer)), net.modes, net.norm.running_mean]
 
     def graph():
         net, optimizer = net_and_optimizer(0.1)
@@ -1553,7 +1558,7 @@ def train_epoch(impl, draw):
 
     def iterable():
         net, optimizer = net_and_optimizer(0.3)
-        return [float(impl(net, (batch for batch in _batches(draw, 5, 2, 4)), optimizer)), net.fc.weight]
+        return [_plain(impl(net, (batch for batch in _batches(draw, 5, 2, 4)), optimizer)), net.fc.weight]
 
     yield aspect("mean loss", "The result is the mean loss over all pictures: a batch of 8 weighs more than one of 3.",
                  mean_loss)
@@ -1811,21 +1816,21 @@ def _labelled(draw, net, right, *counts):
 def evaluate(impl, draw):
     def accuracy():
         net = draw.fill_(_Watched())
-        return float(impl(net, _labelled(draw, net, (7, 5, 1), 9, 9, 2)))
+        return _plain(impl(net, _labelled(draw, net, (7, 5, 1), 9, 9, 2)))
 
     def mode():
         net = draw.fill_(_Watched(dropout=0.5))
         batches = _labelled(draw, net, (8, 3), 11, 6)
-        result = float(impl(net.train(), batches))
+        result = _plain(impl(net.train(), batches))
         return [result, net.modes, net.norm.running_mean, net.norm.num_batches_tracked]
 
     def restored():
         net = draw.fill_(_Watched())
         batches = _labelled(draw, net, (5, 1), 6, 3)
         training = net.train()
-        seen = [float(impl(training, batches)), [module.training for module in net.modules()]]
+        seen = [_plain(impl(training, batches)), [module.training for module in net.modules()]]
         net.eval()
-        return [*seen, float(impl(net, batches)), [module.training for module in net.modules()]]
+        return [*seen, _plain(impl(net, batches)), [module.training for module in net.modules()]]
 
     def frozen():
         net = draw.fill_(_Watched())
@@ -1834,13 +1839,13 @@ def evaluate(impl, draw):
         for mode in (True, False):
             net.train(mode)
             net.norm.train(not mode)
-            seen += [float(impl(net, batches)), [module.training for module in net.modules()]]
+            seen += [_plain(impl(net, batches)), [module.training for module in net.modules()]]
         return seen
 
     def graph():
         net = draw.fill_(_Watched())
         batches = _labelled(draw, net, (2, 2, 4), 5, 5, 5)
-        return [float(impl(net, batches)), net.graphs, torch.is_grad_enabled(),
+        return [_plain(impl(net, batches)), net.graphs, torch.is_grad_enabled(),
                 [parameter.requires_grad for parameter in net.parameters()]]
 
     def floating():

@@ -12,7 +12,7 @@
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
-from IPython.display import display
+from IPython.display import display, update_display
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -673,14 +673,17 @@ def residual_net(depth, channels=8):
 
 with try_it("gradient_norms and ResBlock"):
     images, labels = digits()
-    figure, row = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
-    for axes, make in zip(row, (plain_net, residual_net), strict=True):
+    measured = {}
+    for make in (plain_net, residual_net):
         for depth in (8, 20, 32, 44, 56):
             torch.manual_seed(1)
-            norms = gradient_norms(make(depth), images[:48], labels[:48])[:-1]
-            axes.semilogy(torch.linspace(0, 1, len(norms)), norms, label=f"{depth} layers")
-        axes.set(title=make.__name__.replace("_", " "), xlabel="first layer → last layer", xticks=[])
+            norms = measured[make, depth] = gradient_norms(make(depth), images[:48], labels[:48])[:-1]
         print(f"{make.__name__}, 56 layers: first gradient over 20 times the last one?", norms[0] > 20 * norms[-1])
+    figure, row = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
+    for (make, depth), norms in measured.items():
+        axes = row[make is residual_net]
+        axes.semilogy(torch.linspace(0, 1, len(norms)), norms, label=f"{depth} layers")
+        axes.set(title=make.__name__.replace("_", " "), xlabel="first layer → last layer", xticks=[])
     row[0].set_ylabel("norm of the gradient")
     row[1].legend(fontsize=8)
     plt.show()
@@ -910,7 +913,6 @@ def bar(done, total, text):
 
 runs, epochs = [], 10
 with try_it("train_epoch, evaluate, make_stage and ResBlock"):
-    progress = display(bar(0, 5 * epochs, "begins"), raw=True, display_id=True)
     for seed in range(5):
         torch.manual_seed(seed)
         net, (loader, held_out) = small_resnet(), split(seed)
@@ -921,8 +923,9 @@ with try_it("train_epoch, evaluate, make_stage and ResBlock"):
             losses.append(train_epoch(net, loader, optimizer))
             accuracies.append(evaluate(net, held_out))
             schedule.step()
-            progress.update(bar(seed * epochs + epoch + 1, 5 * epochs,
-                                f"seed {seed}, loss {losses[-1]:.3f}, held out {accuracies[-1]:.1%}"), raw=True)
+            show = update_display if runs or epoch else display
+            show(bar(seed * epochs + epoch + 1, 5 * epochs,
+                     f"seed {seed}, loss {losses[-1]:.3f}, held out {accuracies[-1]:.1%}"), raw=True, display_id="bar")
         runs.append((net, held_out, losses, accuracies))
 
 # %% tags=["demo", "nbval-ignore-output"]
