@@ -2,7 +2,7 @@
 # # 5 · Residual networks
 #
 # **Afterwards you can** build ResNet-18 and ResNet-50 from their parts, with the names and shapes that let trained
-# weights load, and train a small one to 98 % on handwriting it has never seen.
+# weights load, and train a small one to 98 % on handwritten digits it has never seen.
 #
 # **You need** convolutions, pooling, ReLU and batch normalisation: the first four chapters.
 #
@@ -36,8 +36,9 @@ plots.use_style()
 # ![A photograph of a pagoda behind 0, 2, 8 and 20 random blocks. Plain blocks leave noise; behind residual blocks the
 # pagoda is still there](../../assets/05_resnet/photo_through_layers.svg)
 #
-# The upper row is plain: after 8 blocks nobody finds the pagoda again, and no later layer will. The lower row has the
-# same random weights and one thing more. Each block *adds* a little to what came in:
+# The upper row is plain: after 8 blocks nobody would call it a pagoda, and later layers have only that to work with.
+# The lower row has the same random weights and one thing more. Each block *adds* a little to what came in (here γ =
+# 0.1):
 #
 # $$x \;\longrightarrow\; \mathrm{ReLU}\bigl(x + \gamma\, F(x)\bigr)$$
 #
@@ -142,8 +143,9 @@ examine("shortcut", shortcut)
 # %% [markdown]
 # ## 5.3 The notes' block
 #
-# The lecture notes this course grew out of have a residual block. Its shortcut is called `extra`. Here it is, as it
-# stands there. It looks complete. Make one:
+# The lecture notes this course grew out of have a residual block. Its shortcut is called `extra`: nothing where the
+# number of channels stays the same, a 1×1 convolution and a BatchNorm where it changes. Here it is, mistakes and all.
+# It looks complete. Make one:
 
 # %% tags=["demo", "raises-exception"]
 class NotesBlock(nn.Module):
@@ -317,7 +319,8 @@ with try_it("ResBlock"):
     images, labels = digits()
     block = ResBlock(1, 5, stride=2)
     maps = block(images[:32])[0].detach()
-    print(tuple(images[:1].shape), "→", (1, *maps.shape), "  smallest number:", f"{maps.min():.1f}")
+    print("It can be made, and it takes a stride:", tuple(images[:1].shape), "→", (1, *maps.shape))
+    print(f"Negative numbers that leave the block: {(maps < 0).double().mean():.0%}")
     plots.images([images[0], *maps], ["a digit", *(f"channel {channel}" for channel in range(5))])
     plt.show()
 
@@ -425,7 +428,8 @@ examine("Bottleneck", Bottleneck)
 # ## 5.5 Blocks make stages, stages make a net
 #
 # A ResNet is a **stem** that shrinks the picture quickly, four **stages** of blocks, and a **head** that averages what
-# is left. Within a stage nothing changes shape. From stage to stage the picture is halved and the channels double:
+# is left. A stage changes the shape in its first block alone. From stage to stage the picture is halved and the
+# channels double:
 #
 # ![ResNet-18 as a row of boxes: a picture of 3 channels and 224 by 224 pixels becomes 64 channels of 112, then 56, then
 # 128 of 28, 256 of 14, 512 of 7, and after the average 512 numbers and 1000
@@ -613,7 +617,8 @@ examine("ResNet", ResNet)
 # %% [markdown]
 # ## 5.6 Does the gradient arrive?
 #
-# The shortcut was introduced for the way forward. It works backward, too. For y = x + F(x) the chain rule gives
+# We looked at the way forward. The shortcut works backward, too. For y = x + F(x), the last ReLU left aside, the chain
+# rule gives
 #
 # $$\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y}\bigl(1 + F'(x)\bigr)$$
 #
@@ -703,7 +708,7 @@ examine("gradient_norms", gradient_norms)
 # - **Plain, no norm** (PyTorch's standard initialisation): every layer makes signal and gradient smaller, and 56 layers
 #   leave 10⁻²⁴. Nothing is learned.
 # - **Plain, BatchNorm**: the norm keeps the signal at size 1. The gradient now *grows* on its way back: with 56 layers
-#   the first ones get hundreds of times what the last ones get. No single learning rate suits both.
+#   the first ones get about a thousand times what the last ones get. No single learning rate suits both.
 # - **Residual, BatchNorm**: 8 layers or 56, every layer gets a gradient of about the same size. That is what lets a
 #   ResNet be deep.
 #
@@ -782,8 +787,8 @@ examine("zero_init_residual", zero_init_residual)
 # loss. It returns the mean loss of the epoch.
 #
 # By hand: three batches of 8, 8 and 3 pictures have the losses 1.0, 0.8 and 0.2. The mean over the 19 pictures is (8 ·
-# 1.0 + 8 · 0.8 + 3 · 0.2) / 19 = 0.789. (The mean over batches, 0.667, would let each picture of the last batch count
-# almost three times.)
+# 1.0 + 8 · 0.8 + 3 · 0.2) / 19 = 0.789. (The mean over batches, 0.667, would let a picture of the last batch count
+# almost three times as much as one of the first.)
 #
 # - Each batch is one step: clear the gradients, mean cross-entropy, backward, optimizer.
 # - The result is the mean loss over all pictures: a batch of 8 weighs more than one of 3. Each batch's loss is the one
