@@ -1,5 +1,6 @@
 """The reference solutions, executed: what nbval re-runs."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -7,6 +8,8 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from convcraft.build.source import Chapter, relink, unmarked
+
+_ENVIRONMENT = re.compile(r"/[^\s\x1b'\"]*/site-packages/")  # where this machine keeps its packages
 
 
 def solved(chapter: Chapter) -> NotebookNode:
@@ -50,4 +53,7 @@ def _tidy(notebook: NotebookNode) -> NotebookNode:
     notebook.metadata = NotebookNode(_METADATA)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                output.traceback = [_ENVIRONMENT.sub("…/site-packages/", line) for line in output.traceback]
     return notebook
