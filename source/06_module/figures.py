@@ -55,7 +55,7 @@ class _SmallResNet(nn.Module):
 
 def tree() -> Figure:
     """A small residual net and its children, from left to right."""
-    figure, axes = _blank(8.6, 5.0, (-0.95, 7.45), (10.0, -0.9))
+    figure, axes = _blank(8.6, 5.0, (-0.95, 6.75), (9.6, -0.95))
     row = iter(range(100))
 
     def draw(name, module, depth):
@@ -67,7 +67,7 @@ def tree() -> Figure:
         colour, fill = (BLUE, None) if own else (GREY, "white") if count else (GREY, None)
         x = 2.9 * depth
         for place in places:
-            axes.plot([x + 0.85, x + 1.25, x + 1.25, x + 2.05], [y, y, place, place], color=GREY, linewidth=1.3, zorder=0)
+            axes.plot([x + 0.85, x + 1.25, x + 1.25, x + 2.05], [y, y, place, place], color=GREY, zorder=0)
         kind = type(module).__name__.lstrip("_")
         label = f"{name}: {kind}" if name else kind
         _box(axes, x, y, 1.72, 0.72, f"{label}\n{count:,}", colour, fill, size=8.5)
@@ -84,20 +84,20 @@ def tree() -> Figure:
 
 def registration() -> Figure:
     """What __setattr__ does with a value."""
-    figure, axes = _blank(8.6, 3.3, (0, 12.4), (0, 5))
+    figure, axes = _blank(8.6, 3.3, (0, 13.4), (0, 5))
     lines = [("self.conv = nn.Conv2d(1, 3, 3)", GREEN, 4.2), ("self.scale = nn.Parameter(…)", BLUE, 2.5),
              ("self.size = 28", GREY, 0.8)]
     _box(axes, 5.75, 2.5, 1.7, 3.9, "__setattr__\n\nwhat\nis it?", ORANGE, size=10)
     for text, colour, y in lines:
         axes.text(0.05, y, text, va="center", fontsize=9.5, family="monospace", color="black")
         _arrow(axes, (4.35, y), (4.83, y), colour, 1.8)
-        _arrow(axes, (6.67, y), (7.35, y), colour, 1.8)
-    _box(axes, 9.85, 4.2, 4.9, 1.15, "_modules\n{\"conv\": Conv2d(…)}", GREEN, family="monospace")
-    _box(axes, 9.85, 2.5, 4.9, 1.15, "_parameters\n{\"scale\": Parameter(…)}", BLUE, family="monospace")
-    _box(axes, 9.85, 0.8, 4.9, 1.15, "plain attributes: __dict__\n{\"size\": 28}", GREY, family="monospace")
-    axes.text(6.97, 4.5, "a Module", ha="center", fontsize=7.5, color=GREEN)
-    axes.text(6.97, 2.8, "a Parameter", ha="center", fontsize=7.5, color=BLUE)
-    axes.text(6.97, 1.1, "else", ha="center", fontsize=7.5, color=GREY)
+        _arrow(axes, (6.67, y), (8.15, y), colour, 1.8)
+    _box(axes, 10.75, 4.2, 4.9, 1.15, "_modules\n{\"conv\": Conv2d(…)}", GREEN, family="monospace")
+    _box(axes, 10.75, 2.5, 4.9, 1.15, "_parameters\n{\"scale\": Parameter(…)}", BLUE, family="monospace")
+    _box(axes, 10.75, 0.8, 4.9, 1.15, "plain attributes: __dict__\n{\"size\": 28}", GREY, family="monospace")
+    axes.text(7.36, 4.5, "a Module", ha="center", fontsize=8.5, color=GREEN)
+    axes.text(7.36, 2.8, "a Parameter", ha="center", fontsize=8.5, color=BLUE)
+    axes.text(7.36, 1.1, "else", ha="center", fontsize=8.5, color=GREY)
     return figure
 
 
@@ -157,7 +157,7 @@ def _mosaic(maps, columns):
 
 def half_written() -> Figure:
     """What stands under the file's name while a checkpoint is written in two ways."""
-    figure, axes = _blank(8.6, 3.9, (-2.75, 10.6), (-0.6, 6.5))
+    figure, axes = _blank(8.6, 3.9, (-2.75, 11.2), (-0.6, 6.5))
     crash = 4.6
 
     def stretch(y, start, end, text, colour, hatch=None):
@@ -183,8 +183,8 @@ def half_written() -> Figure:
 
     axes.plot([crash, crash], [0.2, 5.95], color=RED, linewidth=1.8, linestyle="--")
     axes.text(crash, 6.05, "the power fails here", ha="center", fontsize=9, color=RED)
-    axes.text(9.15, 5.1, "nothing left\nto load", va="center", fontsize=8.5, color=RED)
-    axes.text(9.15, 2.45, "epoch 3\nis there", va="center", fontsize=8.5, color=BLUE)
+    axes.text(9.15, 5.1, "then nothing\nis left to load", va="center", fontsize=8.5, color=RED)
+    axes.text(9.15, 2.45, "then epoch 3\nis still there", va="center", fontsize=8.5, color=BLUE)
     _arrow(axes, (0, -0.25), (9, -0.25), GREY)
     axes.text(9.15, -0.25, "time", va="center", fontsize=9, color=GREY)
     return figure
