@@ -1072,10 +1072,10 @@ def digit_net(classes=10):
 
 
 def train_epoch(net, optimizer, epoch, images=images, labels=labels):
-    """One epoch in batches of 64; returns each step's loss."""
+    """One epoch in batches of 60; returns each step's loss."""
     losses = []
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(epoch))
-    for batch in order.split(64):
+    for batch in order.split(60):
         loss = F.cross_entropy(net(images[batch]), labels[batch])
         optimizer.zero_grad()
         loss.backward()
@@ -1109,7 +1109,7 @@ with try_it("save_checkpoint and load_checkpoint"), tempfile.TemporaryDirectory(
     axes.plot(range(start, len(whole)), curves["net alone"], color=plots.ORANGE, label="net alone loaded")
     axes.axvline(start, color=plots.RED, linestyle="--", label="the power fails")
     axes.set(xlabel="step", ylabel="cross-entropy", yscale="log")
-    axes.legend(ncols=2, loc="lower left")
+    axes.legend(loc="upper right")
     plt.show()
 
 # %% [markdown]
@@ -1333,7 +1333,7 @@ print("in the state dict:", list(Scale().state_dict()))
 trained, loaded = net.eval(), digit_net().eval()
 loaded.load_state_dict(dict(trained.named_parameters()), strict=False)
 agree = (trained(images).argmax(1) == loaded(images).argmax(1)).float().mean().item()
-print("the two agree on less than 90 of 100 digits:", agree < 0.9)
+print("AGREE", agree)
 print("forgotten:", sorted(set(trained.state_dict()) - dict(trained.named_parameters()).keys()))
 
 # %% [markdown]
