@@ -1113,8 +1113,8 @@ with try_it("save_checkpoint and load_checkpoint"), tempfile.TemporaryDirectory(
     plt.show()
 
 # %% [markdown]
-# The blue line lies on the grey one, to the last bit. The orange one, whose Adam had to start anew, leaves it at the
-# first step and never finds back.
+# The blue line lies on the grey one, to the last bit. The orange one, whose Adam had to start anew, jumps at its first
+# steps, and from there on walks a way of its own.
 
 # %% nbgrader={"grade_id": "load_checkpoint_exam", "grade": true}
 examine("load_checkpoint", load_checkpoint)
@@ -1172,8 +1172,8 @@ def load_matching(module, state_dict):
     ### END SOLUTION
 
 # %% [markdown]
-# Try it: a net learns the digits 0 to 6, all of them. Another is to learn 7, 8 and 9 from *thirty* examples. Does it
-# help to start from the first one's body?
+# Try it: a net learns the digits 0 to 6, all of them. Another is to learn 7, 8 and 9 from *thirty* examples, in eight
+# steps. Does it help to start from the first one's body?
 
 # %% tags=["demo"]
 with try_it("load_matching"):
@@ -1195,10 +1195,16 @@ with try_it("load_matching"):
             train_epoch(pupil, optimizer, epoch, few, few_labels)
         pupil.eval()
         shares[start] = (pupil(rest).argmax(1) == rest_labels).float().mean().item()
-    print("the donor's body is ahead:", shares["from the donor's body"] > shares["from nothing"])
+    print("the donor's body is ahead by more than 10 digits of 100:",
+          shares["from the donor's body"] > shares["from nothing"] + 0.1)
 
 # %% nbgrader={"grade_id": "load_matching_exam", "grade": true}
 examine("load_matching", load_matching)
+
+# %% [markdown]
+# When this was written, the net that started from nothing read 56 of 100 unseen digits right, the one with the borrowed
+# body 81. Strokes and corners are the same in a 3 and in an 8. Give both many more steps, and the head start melts:
+# what half a net saves is time and examples.
 
 # %% [markdown]
 # ## 6.9 Listening in
@@ -1332,8 +1338,8 @@ print("in the state dict:", list(Scale().state_dict()))
 # %% tags=["demo"]
 trained, loaded = net.eval(), digit_net().eval()
 loaded.load_state_dict(dict(trained.named_parameters()), strict=False)
-agree = (trained(images).argmax(1) == loaded(images).argmax(1)).float().mean().item()
-print("AGREE", agree)
+different = (trained(images).argmax(1) != loaded(images).argmax(1)).sum().item()
+print("of 1,797 digits the two read more than 50 differently:", different > 50)
 print("forgotten:", sorted(set(trained.state_dict()) - dict(trained.named_parameters()).keys()))
 
 # %% [markdown]
