@@ -48,10 +48,9 @@ def Linear(impl, draw):
                 for name, parameter in impl(4, 3).named_parameters()}
 
     def start():
-        layer = impl(100, 4000)
         seen = {}
-        for name in ("weight", "bias"):
-            scaled = getattr(layer, name).detach() * math.sqrt(100)
+        for name, parameter in impl(100, 4000).named_parameters():
+            scaled = parameter.detach() * math.sqrt(100)
             seen |= {f"{name}, its mean times √in_features": scaled.mean().item(),
                      f"{name}, its standard deviation times √in_features": scaled.std().item(),
                      f"{name}, the share outside ±1/√in_features": (scaled.abs() > 1.0001).float().mean().item()}
@@ -59,21 +58,18 @@ def Linear(impl, draw):
 
     def interchange():
         mine, theirs = draw.fill_(impl(5, 4)), draw.fill_(nn.Linear(5, 4))
-        shifted = {name: tensor + 1 for name, tensor in theirs.state_dict().items()}
-        kept = {name: tensor.clone() for name, tensor in mine.state_dict().items()}
-        into_mine = mine.load_state_dict(shifted, strict=False)
-        into_theirs = theirs.load_state_dict(kept, strict=False)
-        x = draw.normal(3, 5)
-        return {"names that yours lacks": list(into_mine.unexpected_keys),
-                "names that nn.Linear lacks": list(into_theirs.unexpected_keys),
-                "yours": mine(x), "nn.Linear": theirs(x)}
+        from_theirs = {name: tensor + 1 for name, tensor in theirs.state_dict().items()}
+        from_mine = {name: tensor.clone() for name, tensor in mine.state_dict().items()}
+        return {"yours takes nn.Linear's": error_of(lambda: mine.load_state_dict(from_theirs)),
+                "nn.Linear takes yours": error_of(lambda: theirs.load_state_dict(from_mine)),
+                "names": sorted(from_mine), "yours": mine(x := draw.normal(3, 5)), "nn.Linear": theirs(x)}
 
     def gradients_():
         layer = draw.fill_(impl(4, 3)).double()
         x = draw.normal(5, 4, dtype=torch.float64).requires_grad_()
         (layer(x) * draw.normal(5, 3, dtype=torch.float64)).sum().backward()
-        return {"x": x.grad, "weight": layer.weight.grad, "bias": layer.bias.grad,
-                "ask for it": [layer.weight.requires_grad, layer.bias.requires_grad]}
+        reached = {name: [parameter.requires_grad, parameter.grad] for name, parameter in layer.named_parameters()}
+        return {"x": x.grad, "parameters": reached}
 
     yield aspect("values",
                  "For `x` of shape (N, in_features) it returns `x @ weight.T + bias`, of shape (N, out_features).",
@@ -692,6 +688,15 @@ def _linear(draw, in_features, out_features):
     return layer
 
 
+def _which(net, index, parts):
+    """Which of the parts stands at a place: its number, or what was found or raised in its stead."""
+    try:
+        found = net[index]
+    except (LookupError, AttributeError) as error:
+        return type(error).__name__
+    return next((number for number, part in enumerate(parts) if part is found), "another object")
+
+
 @exercise(points=12, reference=PlainSequential)
 def Sequential(impl, draw):
     def layers():
@@ -711,7 +716,7 @@ def Sequential(impl, draw):
     def indexing():
         parts = layers()
         net = impl(*parts)
-        return {"result": net(draw.normal(3, 4)), "found": [net[index] is parts[index] for index in (0, 2, 3, -1, -4)],
+        return {"result": net(draw.normal(3, 4)), "found": [_which(net, index, parts) for index in (0, 2, 3, -1, -4)],
                 "too far": error_of(lambda: net[4], IndexError), "too far back": error_of(lambda: net[-5], IndexError)}
 
     def slicing():
@@ -720,8 +725,8 @@ def Sequential(impl, draw):
         middle, ends = net[1:3], net[::2]
         return {"is one, too": [isinstance(part, impl) for part in (middle, ends)],
                 "names": [[name for name, _ in part.named_children()] for part in (middle, ends, net[2:][1:])],
-                "same modules": [middle[0] is parts[1], middle[-1] is parts[2], ends[1] is parts[2],
-                                 net[2:][1:][0] is parts[3]],
+                "same modules": [_which(middle, 0, parts), _which(middle, 1, parts), _which(ends, 1, parts),
+                                 _which(net[2:][1:], 0, parts)],
                 "result": net[2:](draw.normal(3, 5)), "the whole is still whole": net(draw.normal(3, 4))}
 
     def length():
