@@ -1719,7 +1719,7 @@ class _Block(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(3))
         self.body = nn.Sequential(nn.Linear(4, 6), nn.Sequential(nn.Tanh(), nn.Linear(6, 2)))
-        self.shortcut = None
+        self.register_module("shortcut", None)
         self.head = nn.Linear(2, 5, bias=False)
 
 
@@ -1902,6 +1902,16 @@ def separates_nothing(module):
     for name, child in module.named_modules(remove_duplicate=False):
         label = f"{type(child).__name__} ({sum(parameter.numel() for parameter in child.parameters())})"
         lines.append("  " * len(name.split(".")) + f"{name.split('.')[-1]}: {label}" if name else label)
+    return "\n".join(lines)
+
+
+@module_tree.misconception("None was taken for a module: a child that is switched off, such as a shortcut that is not "
+                           "needed, is kept in the register as None. Pass it over.")
+def stumbles_over_none(module, name="", indent=""):
+    count = sum(parameter.numel() for parameter in module.parameters())
+    lines = [f"{indent}{name}{type(module).__name__} ({count:,})"]
+    for child_name, child in module._modules.items():
+        lines.append(stumbles_over_none(child, f"{child_name}: ", indent + "  "))
     return "\n".join(lines)
 
 
@@ -2368,6 +2378,17 @@ def load_checkpoint(impl, draw):
             seen = {"refused": refused, "its code ran": ran.exists(), "nothing was loaded": _equal(net, before)}
             return seen | {"an honest file": impl(path, net)}
 
+    def code_by_default():
+        # What torch.load did before version 2.6 where it was not told: with this variable it does so still.
+        usual = os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+        os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
+        try:
+            return code()
+        finally:
+            del os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"]
+            if usual is not None:
+                os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = usual
+
     def from_a_gpu():
         with tempfile.TemporaryDirectory() as folder:
             path, _, _ = saved(folder)
@@ -2407,6 +2428,9 @@ def load_checkpoint(impl, draw):
                  "A file with code in it is refused with an error, before any of the code has run and before anything "
                  "is loaded.",
                  code)
+    yield aspect("an older PyTorch",
+                 "Say so yourself, `weights_only=True`: an older PyTorch, where nothing is said, runs the code.",
+                 code_by_default)
     yield aspect("from a GPU",
                  "The file's tensors go to `device` while they are read: a checkpoint that was written on a GPU opens "
                  "on a machine that has none.",
@@ -2417,6 +2441,16 @@ def load_checkpoint(impl, draw):
     yield aspect("another net",
                  "A checkpoint of another net, with names too many or too few, is a RuntimeError.",
                  another_net)
+
+
+@load_checkpoint.misconception("Whether code may run was left to the default. It is the safe one today; before PyTorch 2.6 "
+                               "it was not, and your program does not choose who runs it. Write `weights_only=True`.")
+def trusts_the_default(path, net, optimizer=None, device="cpu"):
+    checkpoint = torch.load(path, map_location=device)
+    net.load_state_dict(checkpoint["net"])
+    if optimizer is not None:
+        optimizer.load_state_dict(checkpoint["optimizer"])
+    return checkpoint["epoch"]
 
 
 @load_checkpoint.misconception("The file was opened with `weights_only=False`. That is a pickle, and a pickle may run "

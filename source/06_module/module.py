@@ -338,6 +338,14 @@ def reach(kernel_size, padding, pool):
 plots.explore(reach, kernel_size=[3, 1, 5, 7, 9], padding=(1, 4), pool=[2, 1, 3, 4])
 
 # %% [markdown]
+# Nobody has to do this sum by heart. Run one empty picture through the layers before, and ask for the shape:
+
+# %% tags=["demo"]
+for kernel_size, padding, pool in ((3, 1, 2), (3, 0, 2), (5, 2, 4)):
+    body = nn.Sequential(nn.Conv2d(1, 16, kernel_size, padding=padding), nn.MaxPool2d(pool), nn.Flatten())
+    print(f"kernel {kernel_size}, padding {padding}, pool {pool}:", body(torch.zeros(1, 1, 28, 28)).shape[1])
+
+# %% [markdown]
 # **Failure four: `nn.BatchNormal2d`.** The notes' next net has a normalisation in it, under a name that PyTorch does
 # not know. It normalises a *batch*, and it is called after that:
 
@@ -474,8 +482,8 @@ for name, parameter in net.named_parameters():
 
 # %% [markdown]
 # `net.0.net.weight`: the `weight` of what is called `net`, in the first (`0`) of what is called `net`, in the net. The
-# names are paths in a tree. The notes have a picture of such a tree. Ours is drawn by code from a net that exists, the
-# one that chapter 5's residual blocks are made of:
+# names are paths in a tree. The notes have a picture of such a tree. Ours is drawn by code from a net that exists, a
+# small residual net with a single block:
 #
 # ![The tree of a small residual net: at the top the net, below it stem, block and head, below these their layers, down
 # to Conv2d and BatchNorm2d, each box with its class and number of parameters](../../assets/06_module/tree.svg)
@@ -583,7 +591,7 @@ examine("Sequential", Sequential)
 # %% [markdown]
 # ## 6.5 How does it know?
 #
-# Chapter 5's residual block was printed in the notes without one line. Here is its beginning:
+# The notes' residual block, which the chapter on residual nets mends, lacks one line. Here is its beginning:
 
 # %% tags=["demo", "raises-exception"]
 class NotesBlock(nn.Module):
@@ -1019,8 +1027,8 @@ with tempfile.TemporaryDirectory() as folder:
         print("  refused,", type(error).__name__)
 
 # %% [markdown]
-# `weights_only=True` reads tensors, numbers, strings, lists and dictionaries, and calls nothing. It is the default
-# today; write it all the same, for those who run your code on an older PyTorch.
+# `weights_only=True` reads tensors, numbers, strings, lists and dictionaries, and calls nothing. Since PyTorch 2.6 it
+# is the default. You do not know on which version your program will run, so write it all the same.
 #
 # ### Exercise 6.8 · Load a checkpoint ●●○○○ 15 min
 #
@@ -1033,6 +1041,7 @@ with tempfile.TemporaryDirectory() as folder:
 # - With an optimizer, its state is loaded, too, and training goes on bit for bit as if it had never stopped.
 # - Without an optimizer the net alone is loaded; `path` is a string or a `Path`; modes and file stay as they are.
 # - A file with code in it is refused with an error, before any of the code has run and before anything is loaded.
+# - Say so yourself, `weights_only=True`: an older PyTorch, where nothing is said, runs the code.
 # - The file's tensors go to `device` while they are read: a checkpoint that was written on a GPU opens on a machine
 #   that has none.
 # - Loading before anything was saved is a FileNotFoundError, and the net stays as it was.
@@ -1303,7 +1312,7 @@ plt.show()
 # %% [markdown]
 # ## 6.10 What can go wrong
 #
-# Six mistakes that raise no error. Each cell shows how it looks.
+# Six mistakes. Five of them raise no error; each cell shows how to see them all the same.
 #
 # **Layers in a Python list.** The net computes, and learns nothing: `parameters()` does not look into lists.
 
