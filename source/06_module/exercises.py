@@ -2443,8 +2443,8 @@ def load_checkpoint(impl, draw):
                  another_net)
 
 
-@load_checkpoint.misconception("Whether code may run was left to the default. It is the safe one today; before PyTorch 2.6 "
-                               "it was not, and your program does not choose who runs it. Write `weights_only=True`.")
+@load_checkpoint.misconception("Whether code may run was left to the default. It is the safe one today; before "
+                               "PyTorch 2.6 it was not, and your program does not choose who runs it. Write `weights_only=True`.")
 def trusts_the_default(path, net, optimizer=None, device="cpu"):
     checkpoint = torch.load(path, map_location=device)
     net.load_state_dict(checkpoint["net"])
