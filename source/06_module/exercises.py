@@ -53,7 +53,7 @@ def Linear(impl, draw):
             scaled = parameter.detach() * math.sqrt(100)
             seen |= {f"{name}, its mean times √in_features": scaled.mean().item(),
                      f"{name}, its standard deviation times √in_features": scaled.std().item(),
-                     f"{name}, the share outside ±1/√in_features": (scaled.abs() > 1.0001).float().mean().item()}
+                     f"{name}, some outside ±1/√in_features": bool((scaled.abs() > 1.0001).any())}
         return seen
 
     def interchange():
@@ -172,6 +172,15 @@ class StartsForARelu(PlainLinear):
     def __init__(self, in_features, out_features, bias=True):
         super().__init__(in_features, out_features, bias)
         nn.init.kaiming_uniform_(self.weight)
+
+
+@Linear.misconception("The numbers are drawn from a normal distribution of the right spread. It has no bounds: about "
+                      "one weight in twelve lies outside the interval of the task, which asks for uniform numbers.")
+class StartsFromANormal(PlainLinear):
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__(in_features, out_features, bias)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=1 / math.sqrt(3 * in_features))
 
 
 @Linear.misconception("`bias=False` was read and then forgotten: the layer still has a bias and adds it.")
@@ -2443,8 +2452,9 @@ def load_checkpoint(impl, draw):
                  another_net)
 
 
-@load_checkpoint.misconception("Whether code may run was left to the default. It is the safe one today; before "
-                               "PyTorch 2.6 it was not, and your program does not choose who runs it. Write `weights_only=True`.")
+@load_checkpoint.misconception("Whether code may run was left to the default. It is the safe one today; before PyTorch "
+                               "2.6 it was not, and you do not choose who runs your program. Write "
+                               "`weights_only=True`.")
 def trusts_the_default(path, net, optimizer=None, device="cpu"):
     checkpoint = torch.load(path, map_location=device)
     net.load_state_dict(checkpoint["net"])
