@@ -85,15 +85,16 @@ def _mirrored(x):
 def hflip(impl, draw):
     yield aspect("picture", "`hflip` swaps left and right: column j moves to column W − 1 − j.",
                  lambda: impl(draw.normal(1, 5, 7)))
-    yield aspect("leading axes", "`hflip` takes (..., H, W): a bare (H, W), one picture (C, H, W), a batch (N, C, H, W).",
+    yield aspect("leading axes",
+                 "`hflip` takes (..., H, W): a bare (H, W), one picture (C, H, W), a batch (N, C, H, W).",
                  lambda: [impl(draw.normal(2, 3, 4, 5)), impl(draw.normal(4, 6))])
     yield aspect("whole numbers", "Pixels may be bytes (`uint8`); the dtype stays.",
                  lambda: impl(draw.integers(0, 256, 3, 4, 6).to(torch.uint8)))
     yield habits("`hflip` leaves `x` as it was.", impl, lambda: (draw.normal(3, 4, 5),), gradient=False)
 
 
-@hflip.misconception("This turns the picture upside down: the rows were reversed. Left and right are swapped along the "
-                     "axis that counts columns, and that is W, the last one.")
+@hflip.misconception("This turns the picture upside down: the rows were reversed. Left and right are swapped along "
+                     "the axis that counts columns, and that is W, the last one.")
 def swaps_top_and_bottom(x):
     return x.flip(-2)
 
@@ -104,13 +105,14 @@ def swaps_both(x):
     return x.flip(-1, -2)
 
 
-@hflip.misconception("The axis was counted from the front. Axis 2 is the width of (C, H, W) alone; in a batch "
-                     "(N, C, H, W) it is the height, and (H, W) does not have it. Count from the back.")
+@hflip.misconception("The axis was counted from the front. Axis 2 is the width of (C, H, W) alone; in a batch (N, C, "
+                     "H, W) it is the height, and (H, W) does not have it. Count from the back.")
 def counts_from_the_front(x):
     return x.flip(2)
 
 
-@hflip.misconception("Every axis was reversed: the colours and the order of the batch, too. Only the last axis may be.")
+@hflip.misconception("Every axis was reversed: the colours and the order of the batch, too. Only the last axis may "
+                     "be.")
 def reverses_everything(x):
     return x.flip(tuple(range(x.ndim)))
 
@@ -182,8 +184,8 @@ def makes_a_half_turn(x):
     return x.flip(-1, -2)
 
 
-@vflip.misconception("Axis 1 is the height of (C, H, W) alone. In a batch (N, C, H, W) it is the channel, and in (H, W) "
-                     "the width. Count from the back.")
+@vflip.misconception("Axis 1 is the height of (C, H, W) alone. In a batch (N, C, H, W) it is the channel, and in (H, "
+                     "W) the width. Count from the back.")
 def counts_rows_from_the_front(x):
     return x.flip(1)
 
@@ -203,8 +205,8 @@ def copies_rows_inside_itself(x):
     return x
 
 
-@vflip.misconception("NumPy's step of −1 for the rows: PyTorch's slices cannot go backwards. Ask for the rows by number, "
-                     "or tell `torch.flip` the axis.")
+@vflip.misconception("NumPy's step of −1 for the rows: PyTorch's slices cannot go backwards. Ask for the rows by "
+                     "number, or tell `torch.flip` the axis.")
 def slices_rows_backwards(x):
     return x[..., ::-1, :]
 
@@ -243,42 +245,42 @@ def rot90(impl, draw):
     yield habits("`rot90` leaves `x` as it was.", impl, lambda: (draw.normal(3, 4, 5), 1), gradient=False)
 
 
-@rot90.misconception("The picture turns clockwise. Counter-clockwise is against the clock's hands: what was on the right "
-                     "is at the top after one turn.")
+@rot90.misconception("The picture turns clockwise. Counter-clockwise is against the clock's hands: what was on the "
+                     "right is at the top after one turn.")
 def turns_clockwise(x, turns):
     return torch.rot90(x, -turns, (-2, -1))
 
 
-@rot90.misconception("One turn was made by transposing alone. That reflects in the diagonal: the picture comes out as in "
-                     "a mirror. A turn is a transposition and a flip.")
+@rot90.misconception("One turn was made by transposing alone. That reflects in the diagonal: the picture comes out as "
+                     "in a mirror. A turn is a transposition and a flip.")
 def transposes_each_turn(x, turns):
     for _ in range(turns % 4):
         x = x.transpose(-1, -2)
     return x
 
 
-@rot90.misconception("The first two axes were turned: `torch.rot90` does so unless it is told others. In (C, H, W) that "
-                     "turns channels into rows.")
+@rot90.misconception("The first two axes were turned: `torch.rot90` does so unless it is told others. In (C, H, W) "
+                     "that turns channels into rows.")
 def turns_the_first_axes(x, turns):
     return torch.rot90(x, turns)
 
 
-@rot90.misconception("A negative number of turns does nothing: `range` of it is empty. Minus one turn ends where three "
-                     "turns end.")
+@rot90.misconception("A negative number of turns does nothing: `range` of it is empty. Minus one turn ends where "
+                     "three turns end.")
 def ignores_negative_turns(x, turns):
     for _ in range(turns):
         x = torch.rot90(x, 1, (-2, -1))
     return x
 
 
-@rot90.misconception("Only 0, 1, 2 and 3 were thought of, all else comes out unchanged. Four turns are none, so only the "
-                     "remainder counts, and Python's `%` is never negative.")
+@rot90.misconception("Only 0, 1, 2 and 3 were thought of, all else comes out unchanged. Four turns are none, so only "
+                     "the remainder counts, and Python's `%` is never negative.")
 def knows_four_cases(x, turns):
     return torch.rot90(x, turns, (-2, -1)) if turns in (0, 1, 2, 3) else x
 
 
-@rot90.misconception("Two turns came out as a flip. A half turn reverses the rows and the columns; with one of them alone "
-                     "the picture is mirrored.")
+@rot90.misconception("Two turns came out as a flip. A half turn reverses the rows and the columns; with one of them "
+                     "alone the picture is mirrored.")
 def flips_for_two(x, turns):
     return x.flip(-2) if turns % 4 == 2 else torch.rot90(x, turns, (-2, -1))
 
@@ -382,8 +384,12 @@ def RandomApply(impl, draw):
         apply = impl(0.5, _plus_one)
         return torch.stack([apply(torch.zeros(()), generator=generator) for _ in range(40)])
 
-    yield aspect("always, never", "With p = 1 the transform is always applied, with p = 0 never: then `x` comes back.", ends)
-    yield aspect("share", "Each call decides anew, and applies the transform with probability p.", share_look, view=share)
+    yield aspect("always, never",
+                 "With p = 1 the transform is always applied, with p = 0 never: then `x` comes back.",
+                 ends)
+    yield aspect("share",
+                 "Each call decides anew, and applies the transform with probability p.",
+                 share_look, view=share)
     yield aspect("seed", "The decision is drawn from `generator` alone: the same seed, the same decisions.",
                  lambda: _seeded(same_decisions, draw), view=_seed_facts)
     yield aspect("passing on", "A transform that takes a generator is given the same one.", passed_on,
@@ -392,8 +398,8 @@ def RandomApply(impl, draw):
                  own, view=_seed_facts)
 
 
-@RandomApply.misconception("The coin is tossed in `__init__`, once for ever. An object that lives for a whole training "
-                           "must toss it in `__call__`, for every picture.")
+@RandomApply.misconception("The coin is tossed in `__init__`, once for ever. An object that lives for a whole "
+                           "training must toss it in `__call__`, for every picture.")
 class TossesOnce:
     def __init__(self, p, transform):
         self.applies, self.transform = bool(torch.rand(()) < p), transform
@@ -404,8 +410,8 @@ class TossesOnce:
         return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
 
 
-@RandomApply.misconception("The transform is left out with probability p. A number from `rand` is below p in a share p of "
-                           "the cases: those are the ones to apply it in.")
+@RandomApply.misconception("The transform is left out with probability p. A number from `rand` is below p in a share "
+                           "p of the cases: those are the ones to apply it in.")
 class LeavesOut:
     def __init__(self, p, transform):
         self.p, self.transform = p, transform
@@ -416,8 +422,8 @@ class LeavesOut:
         return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
 
 
-@RandomApply.misconception("The coin does not come from `generator` but from numbers of somebody else's: with the same "
-                           "seed the decisions differ. Hand the generator to `torch.rand`.")
+@RandomApply.misconception("The coin does not come from `generator` but from numbers of somebody else's: with the "
+                           "same seed the decisions differ. Hand the generator to `torch.rand`.")
 class TossesElsewhere:
     def __init__(self, p, transform):
         self.p, self.transform = p, transform
@@ -438,8 +444,8 @@ class KeepsTheGenerator:
         return self.transform(x) if torch.rand((), generator=generator) < self.p else x
 
 
-@RandomApply.misconception("The generator is handed to every transform, also to one that has no such parameter (a flip "
-                           "draws nothing). Ask first: the notebook has `takes_generator` for it.")
+@RandomApply.misconception("The generator is handed to every transform, also to one that has no such parameter (a "
+                           "flip draws nothing). Ask first: the notebook has `takes_generator` for it.")
 class AlwaysHandsOn:
     def __init__(self, p, transform):
         self.p, self.transform = p, transform
@@ -560,8 +566,8 @@ def Compose(impl, draw):
     yield aspect("none at all", "`Compose([])` gives back `x`.", empty)
 
 
-@Compose.misconception("The last transform is applied first, as in f(g(x)) on paper. In a pipeline the list is read from "
-                       "left to right.")
+@Compose.misconception("The last transform is applied first, as in f(g(x)) on paper. In a pipeline the list is read "
+                       "from left to right.")
 class ComposesBackwards:
     def __init__(self, transforms):
         self.transforms = transforms
@@ -572,8 +578,8 @@ class ComposesBackwards:
         return x
 
 
-@Compose.misconception("Each transform is applied to the picture as it came, and only the last result is kept. Each must "
-                       "go on with what the one before it returned.")
+@Compose.misconception("Each transform is applied to the picture as it came, and only the last result is kept. Each "
+                       "must go on with what the one before it returned.")
 class StartsAfresh:
     def __init__(self, transforms):
         self.transforms = transforms
@@ -622,8 +628,8 @@ class CopiesTheGenerator:
         return x
 
 
-@Compose.misconception("The list is used up: each transform is taken out of it, and the second picture meets none. Walk "
-                       "over the list, leave it as it is.")
+@Compose.misconception("The list is used up: each transform is taken out of it, and the second picture meets none. "
+                       "Walk over the list, leave it as it is.")
 class UsesUpItsList:
     def __init__(self, transforms):
         self.transforms = list(transforms)
@@ -747,13 +753,14 @@ def random_crop(impl, draw):
     yield aspect("seed", "Where the window lies is drawn from `generator` alone: the same seed, the same window.",
                  lambda: _seeded(lambda generator: torch.stack(
                      [impl(_numbered(1, 9, 9), 3, generator=generator) for _ in range(12)]), draw), view=_seed_facts)
-    yield aspect("one draw a call", "One call draws one place: a batch (N, C, H, W) is cut at the same place throughout.",
+    yield aspect("one draw a call",
+                 "One call draws one place: a batch (N, C, H, W) is cut at the same place throughout.",
                  batch, view=together)
     yield aspect("left alone", "`random_crop` leaves `x` as it was and keeps its dtype.", left_alone)
 
 
-@random_crop.misconception("The last row and the last column are never reached. `randint(n)` ends at n − 1; of H − h + 1 "
-                           "places that leaves out one.")
+@random_crop.misconception("The last row and the last column are never reached. `randint(n)` ends at n − 1; of H − h "
+                           "+ 1 places that leaves out one.")
 def misses_the_last_place(x, size, padding=0, generator=None):
     height, width = _pair(size)
     x = F.pad(x, (padding,) * 4)
@@ -762,8 +769,8 @@ def misses_the_last_place(x, size, padding=0, generator=None):
     return x[..., top:top + height, left:left + width]
 
 
-@random_crop.misconception("The windows never touch the first row and column: the draw starts at 1. The first place is "
-                           "number 0.")
+@random_crop.misconception("The windows never touch the first row and column: the draw starts at 1. The first place "
+                           "is number 0.")
 def misses_the_first_place(x, size, padding=0, generator=None):
     height, width = _pair(size)
     x = F.pad(x, (padding,) * 4)
@@ -772,8 +779,8 @@ def misses_the_first_place(x, size, padding=0, generator=None):
     return x[..., top:top + height, left:left + width]
 
 
-@random_crop.misconception("One number serves for the row and the column: the window moves along the diagonal only. The "
-                           "two are drawn one after the other.")
+@random_crop.misconception("One number serves for the row and the column: the window moves along the diagonal only. "
+                           "The two are drawn one after the other.")
 def moves_along_the_diagonal(x, size, padding=0, generator=None):
     height, width = _pair(size)
     x = F.pad(x, (padding,) * 4)
@@ -782,8 +789,8 @@ def moves_along_the_diagonal(x, size, padding=0, generator=None):
     return x[..., top:top + height, left:left + width]
 
 
-@random_crop.misconception("The window is taken from the middle every time. That is the crop of the validation part; here "
-                           "its place is drawn.")
+@random_crop.misconception("The window is taken from the middle every time. That is the crop of the validation part; "
+                           "here its place is drawn.")
 def crops_the_middle(x, size, padding=0, generator=None):
     height, width = _pair(size)
     x = F.pad(x, (padding,) * 4)
@@ -800,8 +807,8 @@ def reads_width_first(x, size, padding=0, generator=None):
     return x[..., top:top + height, left:left + width]
 
 
-@random_crop.misconception("The frame was made of reflected pixels, not of zeros. That is a fine choice, but another: here "
-                           "the digit lies on black.")
+@random_crop.misconception("The frame was made of reflected pixels, not of zeros. That is a fine choice, but another: "
+                           "here the digit lies on black.")
 def frames_with_reflections(x, size, padding=0, generator=None):
     height, width = _pair(size)
     x = F.pad(x[None], (padding,) * 4, mode="reflect")[0]
@@ -810,8 +817,8 @@ def frames_with_reflections(x, size, padding=0, generator=None):
     return x[..., top:top + height, left:left + width]
 
 
-@random_crop.misconception("The frame was added on two sides only. `F.pad` takes (left, right, top, bottom): all four, or "
-                           "the picture can move one way and not the other.")
+@random_crop.misconception("The frame was added on two sides only. `F.pad` takes (left, right, top, bottom): all "
+                           "four, or the picture can move one way and not the other.")
 def frames_two_sides(x, size, padding=0, generator=None):
     height, width = _pair(size)
     x = F.pad(x, (padding, 0, padding, 0))
@@ -820,14 +827,14 @@ def frames_two_sides(x, size, padding=0, generator=None):
     return x[..., top:top + height, left:left + width]
 
 
-@random_crop.misconception("The place comes from other numbers than the generator's: the same seed gives another window. "
-                           "Hand `generator` to `torch.randint`.")
+@random_crop.misconception("The place comes from other numbers than the generator's: the same seed gives another "
+                           "window. Hand `generator` to `torch.randint`.")
 def draws_a_place_elsewhere(x, size, padding=0, generator=None):
     return _window_drawn(x, size, padding)
 
 
-@random_crop.misconception("Each picture of a batch was cut at a place of its own. One call draws once here; the loader "
-                           "calls the transform picture by picture.")
+@random_crop.misconception("Each picture of a batch was cut at a place of its own. One call draws once here; the "
+                           "loader calls the transform picture by picture.")
 def draws_for_each_picture(x, size, padding=0, generator=None):
     if x.ndim == 4:
         return torch.stack([_window_drawn(picture, size, padding, generator) for picture in x])
@@ -913,20 +920,20 @@ def rotate(impl, draw):
                          gradient=False), rtol=1e-4, atol=1e-4)
 
 
-@rotate.misconception("It turns clockwise. The grid says where an output pixel *reads*: to turn the picture one way, the "
-                      "places that are read must turn the other way. Rows count downwards, too.")
+@rotate.misconception("It turns clockwise. The grid says where an output pixel *reads*: to turn the picture one way, "
+                      "the places that are read must turn the other way. Rows count downwards, too.")
 def rotates_clockwise(x, degrees):
     return _turned(x, -degrees)
 
 
-@rotate.misconception("The angle was taken in radians. `math.cos` wants radians and the task gives degrees: 90 of them "
-                      "are π / 2.")
+@rotate.misconception("The angle was taken in radians. `math.cos` wants radians and the task gives degrees: 90 of "
+                      "them are π / 2.")
 def takes_radians(x, degrees):
     return _turned(x, math.degrees(degrees))
 
 
-@rotate.misconception("It turns about the corner, row 0 and column 0: most of the picture swings out of sight. Count the "
-                      "offsets from the centre.")
+@rotate.misconception("It turns about the corner, row 0 and column 0: most of the picture swings out of sight. Count "
+                      "the offsets from the centre.")
 def turns_about_the_corner(x, degrees):
     angle = math.radians(degrees)
     down = torch.arange(x.shape[-2], dtype=torch.float64)[:, None]
@@ -934,8 +941,8 @@ def turns_about_the_corner(x, degrees):
     return _read(x, math.sin(angle) * right + math.cos(angle) * down, math.cos(angle) * right - math.sin(angle) * down)
 
 
-@rotate.misconception("The centre is half a pixel off: H / 2 in place of (H − 1) / 2. The pixels 0, 1, 2, 3 have their "
-                      "middle at 1.5, not at 2.")
+@rotate.misconception("The centre is half a pixel off: H / 2 in place of (H − 1) / 2. The pixels 0, 1, 2, 3 have "
+                      "their middle at 1.5, not at 2.")
 def centres_half_a_pixel_off(x, degrees):
     angle = math.radians(degrees)
     height, width = x.shape[-2:]
@@ -945,8 +952,8 @@ def centres_half_a_pixel_off(x, degrees):
                  math.cos(angle) * right - math.sin(angle) * down + width / 2)
 
 
-@rotate.misconception("The turn was made in coordinates from −1 to 1. On a picture that is not square these are stretched, "
-                      "so the turn shears. Turn in pixels, then scale each axis by its own half size.")
+@rotate.misconception("The turn was made in coordinates from −1 to 1. On a picture that is not square these are "
+                      "stretched, so the turn shears. Turn in pixels, then scale each axis by its own half size.")
 def shears_oblong_pictures(x, degrees):
     angle = math.radians(degrees)
     height, width = x.shape[-2:]
@@ -966,8 +973,8 @@ def disagrees_about_corners(x, degrees):
                  (math.cos(angle) * right - math.sin(angle) * down) * width / (width - 1) + (width - 1) / 2)
 
 
-@rotate.misconception("The grid gives (row, column). `grid_sample` wants x, the column, first and y, the row, second; in "
-                      "the other order the picture is reflected in its diagonal.")
+@rotate.misconception("The grid gives (row, column). `grid_sample` wants x, the column, first and y, the row, second; "
+                      "in the other order the picture is reflected in its diagonal.")
 def gives_rows_first(x, degrees):
     angle = math.radians(degrees)
     height, width = x.shape[-2:]
@@ -977,8 +984,8 @@ def gives_rows_first(x, degrees):
     return _read(x, rows + (height - 1) / 2, columns + (width - 1) / 2)
 
 
-@rotate.misconception("Each output pixel is a copy of the nearest one. The task asks for a mixture of the four neighbours: "
-                      "`mode=\"bilinear\"`.")
+@rotate.misconception("Each output pixel is a copy of the nearest one. The task asks for a mixture of the four "
+                      "neighbours: `mode=\"bilinear\"`.")
 def takes_the_nearest(x, degrees):
     angle = math.radians(degrees)
     down, right = _offsets(x)
@@ -1002,7 +1009,8 @@ def repeats_the_border(x, degrees):
 def rotates_with_aligned_corners(x, degrees):
     height, width = x.shape[-2:]
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    y, x_ = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    y, x_ = (offsets.float() for offsets in _offsets(x))
+    y, x_ = torch.broadcast_tensors(y, x_)
     grid = torch.stack([(cos * x_ - sin * y) * 2 / (width - 1), (sin * x_ + cos * y) * 2 / (height - 1)], -1)
     flat = x.reshape(1, -1, height, width)
     return F.grid_sample(flat, grid[None].to(x.dtype), align_corners=True).reshape(x.shape)
@@ -1055,9 +1063,12 @@ def _resized(x, size):
 
 @exercise(points=8, reference=_resized)
 def resize(impl, draw):
-    yield aspect("larger", "Output pixel j reads at (j + ½) · W / W′ − ½, rows likewise: the outer edges of both pictures "
-                           "coincide.", lambda: [impl(draw.normal(1, 4, 6), (9, 8)), impl(draw.normal(1, 3, 3), 7)])
-    yield aspect("smaller", "When it shrinks, it still mixes two pixels an axis and skips the others (no antialiasing).",
+    yield aspect("larger",
+                 "Output pixel j reads at (j + ½) · W / W′ − ½, rows likewise: the outer edges of both pictures "
+                 "coincide.",
+                 lambda: [impl(draw.normal(1, 4, 6), (9, 8)), impl(draw.normal(1, 3, 3), 7)])
+    yield aspect("smaller",
+                 "When it shrinks, it still mixes two pixels an axis and skips the others (no antialiasing).",
                  lambda: [impl(draw.normal(1, 11, 9), (4, 3)), impl(draw.normal(1, 8, 8), 3)])
     yield aspect("border", "A place beyond the middle of a border pixel takes that pixel as it is.",
                  lambda: impl(draw.uniform(1, 3, 2) + 5, (12, 10)))
@@ -1066,20 +1077,21 @@ def resize(impl, draw):
     yield aspect("same size", "To its own size it changes nothing.", lambda: impl(draw.normal(2, 5, 4), (5, 4)))
     yield aspect("leading axes", "`resize` takes (..., H, W), too.",
                  lambda: [impl(draw.normal(2, 3, 4, 5), (6, 6)), impl(draw.normal(4, 5), 7)])
-    yield replace(habits("`resize` leaves `x` as it was and keeps its dtype.", impl, lambda: (draw.normal(2, 4, 5), (7, 3)),
+    yield replace(habits("`resize` leaves `x` as it was and keeps its dtype.",
+                         impl, lambda: (draw.normal(2, 4, 5), (7, 3)),
                          gradient=False), rtol=1e-4, atol=1e-4)
 
 
-@resize.misconception("The middles of the corner pixels were laid on each other: `align_corners=True`. Here the outer edges "
-                      "coincide, so output pixel 0 reads at ½ · W / W′ − ½.")
+@resize.misconception("The middles of the corner pixels were laid on each other: `align_corners=True`. Here the outer "
+                      "edges coincide, so output pixel 0 reads at ½ · W / W′ − ½.")
 def aligns_corners(x, size):
     flat = x.reshape(1, -1, *x.shape[-2:])
     out = F.interpolate(flat, size=_pair(size), mode="bilinear", align_corners=True)
     return out.reshape(*x.shape[:-2], *out.shape[-2:])
 
 
-@resize.misconception("The halves were forgotten: output pixel j reads at j · W / W′. A pixel's middle lies half a pixel in "
-                      "from its edge, in both pictures; without it the picture creeps to the upper left.")
+@resize.misconception("The halves were forgotten: output pixel j reads at j · W / W′. A pixel's middle lies half a "
+                      "pixel in from its edge, in both pictures; without it the picture creeps to the upper left.")
 def forgets_the_halves(x, size):
     height, width = _pair(size)
     rows = torch.arange(height, dtype=torch.float64)[:, None] * x.shape[-2] / height
@@ -1087,16 +1099,16 @@ def forgets_the_halves(x, size):
     return _read(x, rows.clamp(max=x.shape[-2] - 1), columns.clamp(max=x.shape[-1] - 1))
 
 
-@resize.misconception("The nearest pixel was copied: the picture is made of blocks. Two pixels an axis are mixed, by how "
-                      "near they are.")
+@resize.misconception("The nearest pixel was copied: the picture is made of blocks. Two pixels an axis are mixed, by "
+                      "how near they are.")
 def copies_the_nearest(x, size):
     flat = x.reshape(1, -1, *x.shape[-2:])
     out = F.interpolate(flat, size=_pair(size), mode="nearest-exact")
     return out.reshape(*x.shape[:-2], *out.shape[-2:])
 
 
-@resize.misconception("Zeros leak in at the border: the outermost places lie beyond the last pixel's middle and were mixed "
-                      "with black. There the border pixel counts whole: `padding_mode=\"border\"`.")
+@resize.misconception("Zeros leak in at the border: the outermost places lie beyond the last pixel's middle and were "
+                      "mixed with black. There the border pixel counts whole: `padding_mode=\"border\"`.")
 def darkens_the_border(x, size):
     height, width = _pair(size)
     rows = (torch.arange(height, dtype=torch.float64)[:, None] + 0.5) * x.shape[-2] / height - 0.5
@@ -1104,16 +1116,16 @@ def darkens_the_border(x, size):
     return _read(x, rows.expand(height, width), columns.expand(height, width))
 
 
-@resize.misconception("The picture was smoothed before it shrank (antialiasing). Good practice with photographs, but not "
-                      "what the task asks: two pixels an axis, the others are skipped.")
+@resize.misconception("The picture was smoothed before it shrank (antialiasing). Good practice with photographs, but "
+                      "not what the task asks: two pixels an axis, the others are skipped.")
 def smooths_first(x, size):
     flat = x.reshape(1, -1, *x.shape[-2:])
     out = F.interpolate(flat, size=_pair(size), mode="bilinear", align_corners=False, antialias=True)
     return out.reshape(*x.shape[:-2], *out.shape[-2:])
 
 
-@resize.misconception("One number was used for the shorter side and the proportions were kept. torchvision's `Resize` does "
-                      "so; here one number makes both sides.")
+@resize.misconception("One number was used for the shorter side and the proportions were kept. torchvision's `Resize` "
+                      "does so; here one number makes both sides.")
 def keeps_proportions(x, size):
     height, width = x.shape[-2:]
     if isinstance(size, int):
@@ -1127,8 +1139,8 @@ def takes_width_first(x, size):
     return _resized(x, (width, height))
 
 
-@resize.misconception("The grid gives the row before the column. `grid_sample` wants x, the column, first: the picture "
-                      "comes out reflected in its diagonal.")
+@resize.misconception("The grid gives the row before the column. `grid_sample` wants x, the column, first: the "
+                      "picture comes out reflected in its diagonal.")
 def swaps_the_grid(x, size):
     height, width = _pair(size)
     rows = (torch.arange(height, dtype=torch.float64)[:, None] + 0.5) / height
@@ -1203,9 +1215,10 @@ def cutout(impl, draw):
                                                      and ((shares.sum(0) - 0.2).abs() < 0.13).all())
         return facts
 
-    def sizes(seen, right):
+    def sizes(seen, odd):
         facts = _hole_facts(seen, _numbered(1, 7, 9))
-        return {name: facts[name] for name in ("nothing else changes", "a rectangle", "largest")}
+        names = ["nothing else changes", "a rectangle", "largest", *(["smallest"] if odd else [])]
+        return {name: facts[name] for name in names}
 
     def batch():
         generator = draw.generator()
@@ -1222,16 +1235,20 @@ def cutout(impl, draw):
         out = impl(x, 3, generator=draw.generator())
         return [x, str(out.dtype), bool((out == 0).any()), bool(((out == 0) | (out == kept)).all())]
 
-    yield aspect("holes", "A hole of `size` × `size` pixels is filled with zeros, in every channel at the same place; its "
-                          "centre is uniform over all pixels, so the border may cut the hole.",
+    yield aspect("holes",
+                 "A hole of `size` × `size` pixels is filled with zeros, in every channel at the same place; its "
+                 "centre is uniform over all pixels, so the border may cut the hole.",
                  lambda: cuts(_numbered(2, 4, 5), 3, 330), view=holes)
-    yield aspect("sizes", "`size` is a number or a pair (height, width); of an even size, either middle may be the centre.",
-                 lambda: [cuts(_numbered(1, 7, 9), size, 60) for size in ((2, 4), (5, 3), 4)],
-                 view=lambda seen, right: [sizes(shown, None) for shown in seen])
+    yield aspect("sizes",
+                 "`size` is a number or a pair (height, width); of an even size, either middle may be the centre.",
+                 lambda: [cuts(_numbered(1, 7, 9), size, 80) for size in ((2, 4), 4, (5, 3))],
+                 view=lambda seen, right: [sizes(shown, odd) for shown, odd in zip(seen, (0, 0, 1), strict=True)])
     yield aspect("seed", "The centre is drawn from `generator` alone: the same seed, the same hole.",
                  lambda: _seeded(lambda generator: torch.stack(
                      [impl(_numbered(1, 9, 9), 3, generator=generator) for _ in range(12)]), draw), view=_seed_facts)
-    yield aspect("one draw a call", "One call of `cutout` draws one hole, for a whole batch, too.", batch, view=together)
+    yield aspect("one draw a call",
+                 "One call of `cutout` draws one hole, for a whole batch, too.",
+                 batch, view=together)
     yield aspect("left alone", "`cutout` leaves `x` as it was: the hole is in a copy.", left_alone)
 
 
@@ -1246,8 +1263,8 @@ def _centre_drawn(x, generator):
             int(torch.randint(x.shape[-1], (), generator=generator)))
 
 
-@cutout.misconception("The hole was cut into `x` itself. The data set keeps that picture: after an epoch it has a hole for "
-                      "good, after ten epochs ten. Cut into a copy.")
+@cutout.misconception("The hole was cut into `x` itself. The data set keeps that picture: after an epoch it has a "
+                      "hole for good, after ten epochs ten. Cut into a copy.")
 def cuts_into_the_original(x, size, generator=None):
     height, width = _pair(size)
     row, column = _centre_drawn(x, generator)
@@ -1256,8 +1273,8 @@ def cuts_into_the_original(x, size, generator=None):
     return x
 
 
-@cutout.misconception("The hole always lies inside the picture. Its centre may be any pixel, the corners too; then the "
-                      "border cuts it, and the pixels at the rim are covered as often as the others.")
+@cutout.misconception("The hole always lies inside the picture. Its centre may be any pixel, the corners too; then "
+                      "the border cuts it, and the pixels at the rim are covered as often as the others.")
 def keeps_the_hole_inside(x, size, generator=None):
     height, width = _pair(size)
     top = int(torch.randint(max(1, x.shape[-2] - height + 1), (), generator=generator))
@@ -1265,24 +1282,24 @@ def keeps_the_hole_inside(x, size, generator=None):
     return _cut(x, top, left, height, width)
 
 
-@cutout.misconception("The hole is twice as high and wide: `size` was used on each side of the centre. `size` is the whole "
-                      "length, half of it lies on each side.")
+@cutout.misconception("The hole is twice as high and wide: `size` was used on each side of the centre. `size` is the "
+                      "whole length, half of it lies on each side.")
 def doubles_the_hole(x, size, generator=None):
     height, width = _pair(size)
     row, column = _centre_drawn(x, generator)
     return _cut(x, row - height, column - width, 2 * height, 2 * width)
 
 
-@cutout.misconception("The drawn pixel became the hole's upper left corner. It is the centre: now the border can cut the "
-                      "hole at the right and at the bottom only.")
+@cutout.misconception("The drawn pixel became the hole's upper left corner. It is the centre: now the border can cut "
+                      "the hole at the right and at the bottom only.")
 def draws_the_corner(x, size, generator=None):
     height, width = _pair(size)
     row, column = _centre_drawn(x, generator)
     return _cut(x, row, column, height, width)
 
 
-@cutout.misconception("Near the upper and the left border the hole is missing. There the slice starts at a negative number, "
-                      "and Python counts that from the end: the slice is empty. Clip at 0.")
+@cutout.misconception("Near the upper and the left border the hole is missing. There the slice starts at a negative "
+                      "number, and Python counts that from the end: the slice is empty. Clip at 0.")
 def slices_from_negative(x, size, generator=None):
     height, width = _pair(size)
     row, column = _centre_drawn(x, generator)
@@ -1313,8 +1330,8 @@ def cuts_on_the_diagonal(x, size, generator=None):
     return _cut(x, int(place * x.shape[-2]) - height // 2, int(place * x.shape[-1]) - width // 2, height, width)
 
 
-@cutout.misconception("Each channel has a hole of its own: where red is missing, green still shows what was there. One hole "
-                      "goes through all channels.")
+@cutout.misconception("Each channel has a hole of its own: where red is missing, green still shows what was there. "
+                      "One hole goes through all channels.")
 def cuts_each_channel(x, size, generator=None):
     if x.ndim < 3:
         return _blackened(x, size, generator)
@@ -1389,14 +1406,17 @@ def _label_kind(labels, weights, y):
     if torch.allclose(labels, right, atol=1e-4):
         return "as the pixels"
     swapped = _swap_shares(weights) @ F.one_hot(y, labels.shape[-1]).to(weights.dtype)
-    if torch.allclose(labels, swapped, atol=1e-4):
+    own = weights.diagonal(dim1=-2, dim2=-1)
+    mixed = (own > 0.01) & (own < 0.99)  # a picture that met itself, or hardly anybody, tells nothing more
+    if torch.allclose(labels[mixed], swapped[mixed], atol=1e-4):
         return "the two shares exchanged"
-    if ((labels > 0).sum(-1) == 1).all():
+    if ((labels[mixed] > 0).sum(-1) == 1).all():
         return "one class alone"
-    if torch.equal(labels > 0.002, right > 0.002) and torch.allclose(labels.sum(-1), torch.ones(()), atol=1e-4):
+    if not torch.allclose(labels.sum(-1), torch.ones(()), atol=1e-4):
+        return "shares that do not add up to one"
+    if torch.equal(labels[mixed] > 0, right[mixed] > 0):
         return "the right classes, other shares"
-    own = labels.gather(-1, y.expand(labels.shape[:-1])[..., None])
-    if torch.allclose(own, right.gather(-1, y.expand(right.shape[:-1])[..., None]), atol=1e-4):
+    if (labels.gather(-1, y.expand(own.shape)[..., None])[..., 0] > own - 1e-4)[mixed].all():
         return "another partner"
     return "other"
 
@@ -1427,7 +1447,8 @@ def mixup(impl, draw):
     def labels(seen, right):
         weights = seen[0].reshape(-1, 6, 6)
         weights = weights / weights.sum(2, keepdim=True).clamp(min=1e-9)
-        return {"labels": _label_kind(seen[1], weights, y), "mixed": bool((weights.diagonal(dim1=1, dim2=2) < 0.99).any())}
+        return {"labels": _label_kind(seen[1], weights, y),
+                "mixed": bool((weights.diagonal(dim1=1, dim2=2) < 0.99).any())}
 
     def real():
         x, generator = draw.normal(3, 2, 4, 5), draw.generator()
@@ -1462,12 +1483,17 @@ def mixup(impl, draw):
         mixed, labels = impl(x, classes, 1.0, 8, generator=generator)
         return [x, classes, list(mixed.shape), list(labels.shape)]
 
-    yield aspect("pixels", "Each picture becomes λ times itself plus 1 − λ times its partner, another picture of the batch.",
+    yield aspect("pixels",
+                 "Each picture becomes λ times itself plus 1 − λ times its partner, another picture of the batch.",
                  mixtures, view=pixels)
-    yield aspect("labels", "Its label becomes λ times its own one-hot label plus 1 − λ times its partner's: the same λ, "
-                           "the same partner as for the pixels.", mixtures, view=labels)
-    yield aspect("shapes", "The pixels keep shape and dtype, the labels are float32 of shape (N, num_classes); a partner "
-                           "of the same class, or a batch of one, changes no label.", real)
+    yield aspect("labels",
+                 "Its label becomes λ times its own one-hot label plus 1 − λ times its partner's: the same λ, the "
+                 "same partner as for the pixels.",
+                 mixtures, view=labels)
+    yield aspect("shapes",
+                 "The pixels keep shape and dtype, the labels are float32 of shape (N, num_classes); a partner of the "
+                 "same class, or a batch of one, changes no label.",
+                 real)
     yield aspect("λ", "λ is drawn from Beta(α, α), once a batch or once a picture.", shares, view=distribution)
     yield aspect("seed", "λ and the partners are drawn from `generator` alone.", lambda: _seeded(both, draw),
                  view=_seed_facts)
@@ -1495,16 +1521,16 @@ def exchanges_the_shares(x, y, alpha, num_classes, generator=None):
     return share * x + (1 - share) * x[partner], (1 - share) * labels + share * labels[partner]
 
 
-@mixup.misconception("Only the pixels were mixed. The label still says that there is one digit in the picture: the net is "
-                     "told that a half-erased 3 under an 8 is wholly a 3.")
+@mixup.misconception("Only the pixels were mixed. The label still says that there is one digit in the picture: the "
+                     "net is told that a half-erased 3 under an 8 is wholly a 3.")
 def mixes_pixels_alone(x, y, alpha, num_classes, generator=None):
     share = _beta(alpha, generator)
     partner = torch.randperm(len(x), generator=generator)
     return share * x + (1 - share) * x[partner], F.one_hot(y, num_classes).float()
 
 
-@mixup.misconception("The labels have other partners than the pixels: the permutation was drawn twice. Draw it once and "
-                     "use it for both.")
+@mixup.misconception("The labels have other partners than the pixels: the permutation was drawn twice. Draw it once "
+                     "and use it for both.")
 def draws_partners_twice(x, y, alpha, num_classes, generator=None):
     share = _beta(alpha, generator)
     labels = F.one_hot(y, num_classes).float()
@@ -1520,8 +1546,8 @@ def draws_shares_twice(x, y, alpha, num_classes, generator=None):
     return share * x + (1 - share) * x[partner], other * labels + (1 - other) * labels[partner]
 
 
-@mixup.misconception("λ is uniform, whatever α says. Beta(α, α) is uniform for α = 1 alone; α = 0.2 keeps most pictures "
-                     "nearly as they are, α = 4 mixes most of them half and half.")
+@mixup.misconception("λ is uniform, whatever α says. Beta(α, α) is uniform for α = 1 alone; α = 0.2 keeps most "
+                     "pictures nearly as they are, α = 4 mixes most of them half and half.")
 def draws_a_uniform_share(x, y, alpha, num_classes, generator=None):
     share = torch.rand((), generator=generator).item()
     partner = torch.randperm(len(x), generator=generator)
@@ -1529,24 +1555,24 @@ def draws_a_uniform_share(x, y, alpha, num_classes, generator=None):
     return share * x + (1 - share) * x[partner], share * labels + (1 - share) * labels[partner]
 
 
-@mixup.misconception("α itself was used as the share. It is the parameter of the distribution that λ is drawn from; with "
-                     "α = 4 your pictures are four times themselves.")
+@mixup.misconception("α itself was used as the share. It is the parameter of the distribution that λ is drawn from; "
+                     "with α = 4 your pictures are four times themselves.")
 def takes_alpha_as_share(x, y, alpha, num_classes, generator=None):
     partner = torch.randperm(len(x), generator=generator)
     labels = F.one_hot(y, num_classes).float()
     return alpha * x + (1 - alpha) * x[partner], alpha * labels + (1 - alpha) * labels[partner]
 
 
-@mixup.misconception("The class numbers were mixed: half a 3 and half an 8 became 5.5, which is no digit. A label that can "
-                     "be mixed is a row of shares, one for each class: one-hot first.")
+@mixup.misconception("The class numbers were mixed: half a 3 and half an 8 became 5.5, which is no digit. A label "
+                     "that can be mixed is a row of shares, one for each class: one-hot first.")
 def mixes_class_numbers(x, y, alpha, num_classes, generator=None):
     share = _beta(alpha, generator)
     partner = torch.randperm(len(x), generator=generator)
     return share * x + (1 - share) * x[partner], share * y + (1 - share) * y[partner]
 
 
-@mixup.misconception("`x` was scaled in place and then asked for the partner: the partner had been scaled, too, and the "
-                     "shares no longer add up to 1. Make a new tensor.")
+@mixup.misconception("`x` was scaled in place and then asked for the partner: the partner had been scaled, too, and "
+                     "the shares no longer add up to 1. Make a new tensor.")
 def scales_in_place(x, y, alpha, num_classes, generator=None):
     share = _beta(alpha, generator)
     partner = torch.randperm(len(x), generator=generator)
@@ -1617,7 +1643,7 @@ def _pasted(x, y, alpha, num_classes, generator=None):
 
 
 def _sources(seen, shape):
-    """For outputs (n, N, C, H, W) made of `_numbered(N, C, H, W)`: which picture each pixel is from, and from which place."""
+    """For outputs (n, N, C, H, W) made of `_numbered(N, C, H, W)`: each pixel's picture, and its place there."""
     size = math.prod(shape[1:])
     numbers = seen.round().long() - 1
     return numbers // size, numbers % size
@@ -1682,14 +1708,17 @@ def cutmix(impl, draw):
         shown = [impl(x, classes, 1.0, 7, generator=draw.generator()) for _ in range(4)]
         return [x, classes, [[list(out.shape), list(labels.shape)] for out, labels in shown]]
 
-    yield aspect("pixels", "A box of each picture is replaced by the same box of its partner: same place, all channels.",
+    yield aspect("pixels",
+                 "A box of each picture is replaced by the same box of its partner: same place, all channels.",
                  lambda: pastes(30, 1.0), view=pixels)
     yield aspect("labels", "The labels are mixed by the areas that are really there, after the border has cut the box.",
                  lambda: pastes(30, 1.0), view=labels)
     yield aspect("shapes", "`cutmix` returns what `mixup` returns: pixels of the old shape and dtype, float32 labels "
                            "(N, num_classes).", real)
-    yield aspect("λ near a half", "λ is drawn from Beta(α, α): for a large α the boxes take about half of the picture, less "
-                                  "where the border cuts them.", lambda: pastes(100, 100.0, (4, 1, 16, 16)), view=sizes)
+    yield aspect("λ near a half",
+                 "λ is drawn from Beta(α, α): for a large α the boxes take about half of the picture, less where the "
+                 "border cuts them.",
+                 lambda: pastes(100, 100.0, (4, 1, 16, 16)), view=sizes)
     yield aspect("λ near the ends", "For a small α most boxes take nearly nothing or nearly all.",
                  lambda: pastes(40, 0.1, (4, 1, 16, 16)), view=extremes)
     yield aspect("seed", "λ, box and partners are drawn from `generator` alone.", lambda: _seeded(both, draw),
@@ -1697,8 +1726,8 @@ def cutmix(impl, draw):
     yield aspect("left alone", "`cutmix` leaves `x` and `y` as they were.", left_alone)
 
 
-@cutmix.misconception("The labels are mixed by the λ that was drawn. Where the border cut the box, less was pasted than "
-                      "that: count the pixels of the box that is really there.")
+@cutmix.misconception("The labels are mixed by the λ that was drawn. Where the border cut the box, less was pasted "
+                      "than that: count the pixels of the box that is really there.")
 def labels_by_the_drawn_share(x, y, alpha, num_classes, generator=None):
     share = _beta(alpha, generator)
     top, bottom, left, right = _box(*x.shape[-2:], share, generator)
@@ -1709,8 +1738,8 @@ def labels_by_the_drawn_share(x, y, alpha, num_classes, generator=None):
     return out, share * labels + (1 - share) * labels[partner]
 
 
-@cutmix.misconception("The shares are exchanged: the picture's own class got the area of the box. The box belongs to the "
-                      "partner.")
+@cutmix.misconception("The shares are exchanged: the picture's own class got the area of the box. The box belongs to "
+                      "the partner.")
 def gives_the_box_to_itself(x, y, alpha, num_classes, generator=None):
     height, width = x.shape[-2:]
     top, bottom, left, right = _box(height, width, _beta(alpha, generator), generator)
@@ -1727,8 +1756,8 @@ def keeps_the_labels(x, y, alpha, num_classes, generator=None):
     return _pasted(x, y, alpha, num_classes, generator)[0], F.one_hot(y, num_classes).float()
 
 
-@cutmix.misconception("Labels and pixels have different partners: the permutation was drawn once for the boxes and again "
-                      "for the labels.")
+@cutmix.misconception("Labels and pixels have different partners: the permutation was drawn once for the boxes and "
+                      "again for the labels.")
 def pastes_with_other_partners(x, y, alpha, num_classes, generator=None):
     height, width = x.shape[-2:]
     top, bottom, left, right = _box(height, width, _beta(alpha, generator), generator)
@@ -1740,8 +1769,8 @@ def pastes_with_other_partners(x, y, alpha, num_classes, generator=None):
     return out, share * labels + (1 - share) * labels[other]
 
 
-@cutmix.misconception("The box is filled from another place of the partner (its upper left corner). It is filled from the "
-                      "same rows and columns.")
+@cutmix.misconception("The box is filled from another place of the partner (its upper left corner). It is filled from "
+                      "the same rows and columns.")
 def pastes_from_the_corner(x, y, alpha, num_classes, generator=None):
     height, width = x.shape[-2:]
     top, bottom, left, right = _box(height, width, _beta(alpha, generator), generator)
@@ -1753,8 +1782,8 @@ def pastes_from_the_corner(x, y, alpha, num_classes, generator=None):
     return out, share * labels + (1 - share) * labels[partner]
 
 
-@cutmix.misconception("The box was pasted into `x` itself, and so into the batch that the caller still holds. Paste into a "
-                      "copy.")
+@cutmix.misconception("The box was pasted into `x` itself, and so into the batch that the caller still holds. Paste "
+                      "into a copy.")
 def pastes_into_the_original(x, y, alpha, num_classes, generator=None):
     height, width = x.shape[-2:]
     top, bottom, left, right = _box(height, width, _beta(alpha, generator), generator)
@@ -1790,7 +1819,8 @@ def always_pastes_half(x, y, alpha, num_classes, generator=None):
     return out, share * labels + (1 - share) * labels[partner]
 
 
-@cutmix.misconception("In the box the two pictures are blended. That is mixup in a window; CutMix replaces the pixels.")
+@cutmix.misconception("In the box the two pictures are blended. That is mixup in a window; CutMix replaces the "
+                      "pixels.")
 def blends_in_the_box(x, y, alpha, num_classes, generator=None):
     height, width = x.shape[-2:]
     blend = _beta(alpha, generator)
@@ -1804,13 +1834,14 @@ def blends_in_the_box(x, y, alpha, num_classes, generator=None):
     return out, share * labels + (1 - share) * labels[partner]
 
 
-@cutmix.misconception("Box, λ or partners come from other numbers than the generator's, so the same seed pastes elsewhere.")
+@cutmix.misconception("Box, λ or partners come from other numbers than the generator's, so the same seed pastes "
+                      "elsewhere.")
 def pastes_by_other_numbers(x, y, alpha, num_classes, generator=None):
     return _pasted(x, y, alpha, num_classes)
 
 
-@cutmix.misconception("The class numbers were mixed: a third of an 8 in a 2 became 4. A label that can be mixed is a row of "
-                      "shares, one for each class: one-hot first.")
+@cutmix.misconception("The class numbers were mixed: a third of an 8 in a 2 became 4. A label that can be mixed is a "
+                      "row of shares, one for each class: one-hot first.")
 def averages_class_numbers(x, y, alpha, num_classes, generator=None):
     height, width = x.shape[-2:]
     top, bottom, left, right = _box(height, width, _beta(alpha, generator), generator)
@@ -1894,6 +1925,10 @@ def _shift_columns(x):
     return x.roll(1, -1)
 
 
+_HARMLESS = {"upside down": _swap_rows}
+_THREE = {"shift": _shift_columns, "mirror": _swap_columns, "upside down": _swap_rows}
+
+
 @exercise(points=8, reference=_kept)
 def label_preserving(impl, draw):
     def guesses(digits, counts, rights):
@@ -1920,29 +1955,33 @@ def label_preserving(impl, draw):
         kept = impl({"nothing": _swap_rows, "mirror": _swap_columns}, images, labels, _brightest_column, 0.75)
         return [kept, torch.equal(images, kept_images), torch.equal(labels, kept_labels)]
 
-    yield aspect("shares", "For each digit count the share of its pictures that are predicted as that digit after the "
-                           "transform; keep the digits whose share is large enough.",
-                 lambda: [run({"upside down": _swap_rows}, every, shuffled([4, 5, 6, 7, 8, 4, 5, 6, 7, 8]), [3] * 10, 0.55),
-                          run({"upside down": _swap_rows}, every, [8] * 10, shuffled([8, 8, 7, 7, 6, 5, 4, 2, 1, 0]), 0.6)])
-    yield aspect("every transform", "Each transform starts from the original pictures, and the result has its name.",
-                 lambda: run({"shift": _shift_columns, "mirror": _swap_columns, "upside down": _swap_rows}, every, [4] * 10,
+    yield aspect("shares",
+                 "For each digit count the share of its pictures that are predicted as that digit after the "
+                 "transform; keep the digits whose share is large enough.",
+                 lambda: [run(_HARMLESS, every, shuffled([4, 5, 6, 7, 8, 4, 5, 6, 7, 8]), [3] * 10, 0.55),
+                          run(_HARMLESS, every, [8] * 10, shuffled([8, 8, 7, 7, 6, 5, 4, 2, 1, 0]), 0.6)])
+    yield aspect("every transform",
+                 "Each transform starts from the original pictures, and the result has its name.",
+                 lambda: run(_THREE, every, [4] * 10,
                              shuffled([4, 4, 4, 4, 4, 4, 4, 0, 0, 0])))
     yield aspect("labels decide", "What counts is the label, not what the net said before the transform.",
                  lambda: [run({"shift": _shift_columns, "upside down": _swap_rows}, every, [4] * 10,
                               shuffled([4, 4, 4, 4, 3, 2, 1, 0, 0, 0]), threshold) for threshold in (0.9, 0.5)])
-    yield aspect("at least", "At least that share: a share equal to the threshold is enough.",
-                 lambda: run({"upside down": _swap_rows}, every, [4] * 10, shuffled([4, 4, 3, 3, 3, 2, 2, 1, 1, 0]), 0.75))
+    yield aspect("at least",
+                 "At least that share: a share equal to the threshold is enough.",
+                 lambda: run(_HARMLESS, every, [4] * 10, shuffled([4, 4, 3, 3, 3, 2, 2, 1, 1, 0]), 0.75))
     yield aspect("default", "The threshold is 0.9 if none is given.",
-                 lambda: run({"upside down": _swap_rows}, every, [20] * 10,
+                 lambda: run(_HARMLESS, every, [20] * 10,
                              shuffled([20, 19, 19, 19, 17, 17, 17, 16, 15, 12])))
-    yield aspect("digits that are there", "Digits come in ascending order as `int`; one without any picture is not in the "
-                                          "list, and a transform that keeps none has an empty list.",
-                 lambda: run({"mirror": _swap_columns, "upside down": _swap_rows}, [1, 3, 6, 9], [4, 3, 4, 5], [4, 3, 0, 5]))
+    yield aspect("digits that are there",
+                 "Digits come in ascending order as `int`; one without any picture is not in the list, and a "
+                 "transform that keeps none has an empty list.",
+                 lambda: run(_THREE, [1, 3, 6, 9], [4, 3, 4, 5], [4, 3, 0, 5]))
     yield aspect("left alone", "`label_preserving` leaves `images` and `labels` as they were.", left_alone)
 
 
-@label_preserving.misconception("The predictions after the transform were compared with those before it. A picture that "
-                                "the net gets wrong both times counts as kept; the label is what must be met.")
+@label_preserving.misconception("The predictions after the transform were compared with those before it. A picture "
+                                "that the net gets wrong both times counts as kept; the label is what must be met.")
 def compares_with_predictions(transforms, images, labels, predict, threshold=0.9):
     before = predict(images)
     kept = {}
@@ -1961,8 +2000,8 @@ def wants_more_than_the_threshold(transforms, images, labels, predict, threshold
     return kept
 
 
-@label_preserving.misconception("The share was taken over all digits together, so all are kept or none. A turn can be kind "
-                                "to 8 and 0 and ruin 6 and 9: count for each digit.")
+@label_preserving.misconception("The share was taken over all digits together, so all are kept or none. A turn can be "
+                                "kind to 8 and 0 and ruin 6 and 9: count for each digit.")
 def judges_all_together(transforms, images, labels, predict, threshold=0.9):
     kept = {}
     for name, transform in transforms.items():
@@ -1971,8 +2010,8 @@ def judges_all_together(transforms, images, labels, predict, threshold=0.9):
     return kept
 
 
-@label_preserving.misconception("The share was taken among the pictures that were *predicted* as the digit (its precision). "
-                                "It is asked among those that *are* the digit.")
+@label_preserving.misconception("The share was taken among the pictures that were *predicted* as the digit (its "
+                                "precision). It is asked among those that *are* the digit.")
 def measures_precision(transforms, images, labels, predict, threshold=0.9):
     kept = {}
     for name, transform in transforms.items():
@@ -1982,8 +2021,8 @@ def measures_precision(transforms, images, labels, predict, threshold=0.9):
     return kept
 
 
-@label_preserving.misconception("Each transform was applied to what the one before had made. They are tried one by one, "
-                                "each on the original pictures.")
+@label_preserving.misconception("Each transform was applied to what the one before had made. They are tried one by "
+                                "one, each on the original pictures.")
 def chains_the_transforms(transforms, images, labels, predict, threshold=0.9):
     kept = {}
     for name, transform in transforms.items():
@@ -1993,15 +2032,16 @@ def chains_the_transforms(transforms, images, labels, predict, threshold=0.9):
     return kept
 
 
-@label_preserving.misconception("The net was shown the original pictures: the transforms were never applied, and every one "
-                                "of them seems harmless.")
+@label_preserving.misconception("The net was shown the original pictures: the transforms were never applied, and "
+                                "every one of them seems harmless.")
 def never_transforms(transforms, images, labels, predict, threshold=0.9):
     right = predict(images) == labels
     return {name: [int(d) for d in labels.unique() if right[labels == d].double().mean().item() >= threshold]
             for name in transforms}
 
 
-@label_preserving.misconception("These are the digits that the transform destroys. The ones that it keeps are asked for.")
+@label_preserving.misconception("These are the digits that the transform destroys. The ones that it keeps are asked "
+                                "for.")
 def lists_the_destroyed(transforms, images, labels, predict, threshold=0.9):
     kept = {}
     for name, transform in transforms.items():
@@ -2010,8 +2050,8 @@ def lists_the_destroyed(transforms, images, labels, predict, threshold=0.9):
     return kept
 
 
-@label_preserving.misconception("The right ones of a digit were divided by the number of all pictures. Divide by the number "
-                                "of that digit's pictures, or no share ever reaches 0.9.")
+@label_preserving.misconception("The right ones of a digit were divided by the number of all pictures. Divide by the "
+                                "number of that digit's pictures, or no share ever reaches 0.9.")
 def divides_by_all(transforms, images, labels, predict, threshold=0.9):
     kept = {}
     for name, transform in transforms.items():
@@ -2021,8 +2061,8 @@ def divides_by_all(transforms, images, labels, predict, threshold=0.9):
     return kept
 
 
-@label_preserving.misconception("The digits are tensors. A list of `int` was asked for: `int(digit)` or `.tolist()` makes "
-                                "them.")
+@label_preserving.misconception("The digits are tensors. A list of `int` was asked for: `int(digit)` or `.tolist()` "
+                                "makes them.")
 def keeps_tensors(transforms, images, labels, predict, threshold=0.9):
     kept = {}
     for name, transform in transforms.items():
@@ -2233,19 +2273,27 @@ def make_loaders(impl, draw):
         train, validation = impl(images, labels, _marks, 16, draw.generator())
         return [images, labels, [_epoch(train)["sizes"], _epoch(validation)["sizes"]]]
 
-    yield aspect("split", "The split is random, 80 % for training and 20 % for validation; no picture is in both, and each "
-                          "keeps its label.", one_epoch, view=split)
+    yield aspect("split",
+                 "The split is random, 80 % for training and 20 % for validation; no picture is in both, and each "
+                 "keeps its label.",
+                 one_epoch, view=split)
     yield aspect("augmentation", "Each training picture is transformed when it is fetched: draws of its own for every "
                                  "picture and every epoch, one (C, H, W) picture at a time, before it is normalised.",
                  two_epochs, view=drawn)
-    yield aspect("epochs", "An epoch of training shows each training picture once, in a new order every time.", two_epochs,
+    yield aspect("epochs",
+                 "An epoch of training shows each training picture once, in a new order every time.",
+                 two_epochs,
                  view=order)
     yield aspect("validation", "The validation pictures are never transformed, only normalised.", validation_twice,
                  view=untouched)
-    yield aspect("normalising", "Both parts are normalised a channel with the mean and standard deviation of the training "
-                                "part, before augmentation.", one_epoch, view=scaling)
-    yield aspect("batches", "Both are `DataLoader`s and give batches of (images, labels), the last one smaller where the "
-                            "pictures run out.", batches)
+    yield aspect("normalising",
+                 "Both parts are normalised a channel with the mean and standard deviation of the training part, "
+                 "before augmentation.",
+                 one_epoch, view=scaling)
+    yield aspect("batches",
+                 "Both are `DataLoader`s and give batches of (images, labels), the last one smaller where the "
+                 "pictures run out.",
+                 batches)
     yield aspect("seed", "Split, order and augmentation are drawn from `generator` alone.", lambda: _seeded(both, draw),
                  view=_seed_facts)
     yield aspect("left alone", "`make_loaders` leaves `images` and `labels` as they were.", left_alone)
@@ -2256,8 +2304,8 @@ def _loaders(train, validation, batch_size, generator, num_workers):
             DataLoader(validation, batch_size, num_workers=num_workers))
 
 
-@make_loaders.misconception("The validation pictures are augmented, too. Then the measure itself trembles, and tells how "
-                            "well the net reads spoilt digits. Only training is augmented.")
+@make_loaders.misconception("The validation pictures are augmented, too. Then the measure itself trembles, and tells "
+                            "how well the net reads spoilt digits. Only training is augmented.")
 def augments_validation(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images[train])
@@ -2266,8 +2314,8 @@ def augments_validation(images, labels, transform, batch_size, generator, num_wo
                     batch_size, generator, num_workers)
 
 
-@make_loaders.misconception("Mean and standard deviation were taken over all pictures, those of validation included. What "
-                            "is measured with must not have helped to build: take them from the training part.")
+@make_loaders.misconception("Mean and standard deviation were taken over all pictures, those of validation included. "
+                            "What is measured with must not have helped to build: take them from the training part.")
 def fits_on_everything(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images)
@@ -2276,8 +2324,9 @@ def fits_on_everything(images, labels, transform, batch_size, generator, num_wor
                     batch_size, generator, num_workers)
 
 
-@make_loaders.misconception("Each part was normalised with its own figures. The net learns on one scale and is measured on "
-                            "another; a single new picture would have no figures at all. Use the training part's for both.")
+@make_loaders.misconception("Each part was normalised with its own figures. The net learns on one scale and is "
+                            "measured on another; a single new picture would have no figures at all. Use the training "
+                            "part's for both.")
 def fits_each_part(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     return _loaders(_Transformed(images[train], labels[train], transform, *_stats(images[train]), generator),
@@ -2285,8 +2334,8 @@ def fits_each_part(images, labels, transform, batch_size, generator, num_workers
                     batch_size, generator, num_workers)
 
 
-@make_loaders.misconception("Nothing was normalised: the pixels come out from 0 to 1, as in the notes, where the line is "
-                            "commented out.")
+@make_loaders.misconception("Nothing was normalised: the pixels come out from 0 to 1, as in the notes, where the line "
+                            "is commented out.")
 def forgets_to_normalise(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     return _loaders(_Transformed(images[train], labels[train], transform, 0.0, 1.0, generator),
@@ -2294,8 +2343,8 @@ def forgets_to_normalise(images, labels, transform, batch_size, generator, num_w
                     batch_size, generator, num_workers)
 
 
-@make_loaders.misconception("The pictures were normalised before the transform saw them. The transform expects pixels from "
-                            "0 to 1, and the zeros that a crop or a turn puts in are black only then.")
+@make_loaders.misconception("The pictures were normalised before the transform saw them. The transform expects pixels "
+                            "from 0 to 1, and the zeros that a crop or a turn puts in are black only then.")
 def normalises_first(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images[train])
@@ -2305,8 +2354,8 @@ def normalises_first(images, labels, transform, batch_size, generator, num_worke
                     batch_size, generator, num_workers)
 
 
-@make_loaders.misconception("The transform was called once for a whole batch, so all its pictures were turned by the same "
-                            "angle. Call it where one picture is fetched, in the data set's `__getitem__`.")
+@make_loaders.misconception("The transform was called once for a whole batch, so all its pictures were turned by the "
+                            "same angle. Call it where one picture is fetched, in the data set's `__getitem__`.")
 def draws_once_a_batch(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images[train])
@@ -2320,8 +2369,9 @@ def draws_once_a_batch(images, labels, transform, batch_size, generator, num_wor
             DataLoader(_Transformed(images[validation], labels[validation], None, mean, std, None), batch_size))
 
 
-@make_loaders.misconception("The training pictures were transformed once, beforehand: every epoch shows the same ones. That "
-                            "is a larger effort, not a larger data set. Transform a picture each time it is fetched.")
+@make_loaders.misconception("The training pictures were transformed once, beforehand: every epoch shows the same "
+                            "ones. That is a larger effort, not a larger data set. Transform a picture each time it "
+                            "is fetched.")
 def augments_beforehand(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images[train])
@@ -2350,8 +2400,8 @@ def never_shuffles(images, labels, transform, batch_size, generator, num_workers
             DataLoader(_Transformed(images[validation], labels[validation], None, mean, std, None), batch_size))
 
 
-@make_loaders.misconception("The first 80 % became the training part. Where a data set is sorted, validation then holds "
-                            "digits that training never saw. Draw the split.")
+@make_loaders.misconception("The first 80 % became the training part. Where a data set is sorted, validation then "
+                            "holds digits that training never saw. Draw the split.")
 def splits_in_order(images, labels, transform, batch_size, generator, num_workers=0):
     count = int(0.8 * len(images))
     mean, std = _stats(images[:count])
@@ -2360,8 +2410,8 @@ def splits_in_order(images, labels, transform, batch_size, generator, num_worker
                     batch_size, generator, num_workers)
 
 
-@make_loaders.misconception("The training part holds all pictures, those of validation too: the net is examined on what it "
-                            "has learned by heart. The two parts share no picture.")
+@make_loaders.misconception("The training part holds all pictures, those of validation too: the net is examined on "
+                            "what it has learned by heart. The two parts share no picture.")
 def trains_on_everything(images, labels, transform, batch_size, generator, num_workers=0):
     _, validation = _parts(images, generator)
     mean, std = _stats(images)
@@ -2370,8 +2420,8 @@ def trains_on_everything(images, labels, transform, batch_size, generator, num_w
                     batch_size, generator, num_workers)
 
 
-@make_loaders.misconception("The pictures of an incomplete last batch are dropped (`drop_last=True`): part of the training "
-                            "part is not seen in an epoch, and validation is measured on fewer than it says.")
+@make_loaders.misconception("The pictures of an incomplete last batch are dropped (`drop_last=True`): part of the "
+                            "training part is not seen in an epoch, and validation is measured on fewer than it says.")
 def drops_the_last_batch(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images[train])
@@ -2380,8 +2430,8 @@ def drops_the_last_batch(images, labels, transform, batch_size, generator, num_w
             DataLoader(_Transformed(images[validation], labels[validation], None, mean, std, None), batch_size))
 
 
-@make_loaders.misconception("The transform was not given the generator, so the same seed gives other pictures. It takes one "
-                            "(`takes_generator` tells): hand it on.")
+@make_loaders.misconception("The transform was not given the generator, so the same seed gives other pictures. It "
+                            "takes one (`takes_generator` tells): hand it on.")
 def augments_by_other_numbers(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images[train])
@@ -2419,8 +2469,8 @@ def loads_by_own_seeds(images, labels, transform, batch_size, generator, num_wor
     shuffler = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=generator)))
     return (DataLoader(_Transformed(images[train], labels[train], transform, mean, std, own), batch_size, shuffle=True,
                        generator=shuffler, num_workers=num_workers),
-            DataLoader(_Transformed(images[validation], labels[validation], None, mean, std, None), 2 * batch_size
-                       if len(validation) < batch_size else batch_size, num_workers=num_workers))
+            DataLoader(_Transformed(images[validation], labels[validation], None, mean, std, None), batch_size,
+                       num_workers=num_workers))
 
 
 @make_loaders.alternative
