@@ -31,7 +31,7 @@ def execute(chapter: Chapter) -> Path:
     notebook = solved(chapter)
     chapter.solution.parent.mkdir(exist_ok=True)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(chapter.solution.parent)}},
-                            allow_error_names=[], record_timing=False, store_widget_state=False)
+                            allow_error_names=[], record_timing=False)
     client.execute()
     nbformat.write(_tidy(notebook), chapter.solution)
     return chapter.solution
