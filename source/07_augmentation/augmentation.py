@@ -126,8 +126,8 @@ examine("hflip", hflip)
 # %% [markdown]
 # ### Exercise 7.2 · Top and bottom ●○○○○ 5 min
 #
-# Write `vflip(x)`, the vertical flip: a reflection in a lake. `[[1, 2, 3], [4, 5, 6]]` becomes `[[4, 5, 6], [1, 2,
-# 3]]`.
+# Write `vflip(x)`, the vertical flip: a reflection in a lake. It makes
+# `[[4, 5, 6], [1, 2, 3]]` of `[[1, 2, 3], [4, 5, 6]]`.
 #
 # - `vflip` swaps top and bottom: row i moves to row H − 1 − i.
 # - `vflip` takes (..., H, W), too.
@@ -744,7 +744,7 @@ def mixup(x, y, alpha, num_classes, generator=None):
 def in_words(label):
     """The two largest shares of a mixed label, as text."""
     shares, classes = label.topk(2)
-    return "\n+ ".join(f"{share:.0%} {int(digit)}" for share, digit in zip(shares, classes, strict=True) if share > 0.005)
+    return "\n+ ".join(f"{part:.0%} {int(digit)}" for part, digit in zip(shares, classes, strict=True) if part > 0.005)
 
 
 with try_it("mixup"):
@@ -1082,8 +1082,9 @@ def make_loaders(images, labels, transform, batch_size, generator, num_workers=0
                 image = transform(image, generator=generator if get_worker_info() is None else None)
             return (image - mean) / std, labels[self.indices[place]]
 
-    train = DataLoader(Part(order[:count], True), batch_size, shuffle=True, generator=generator, num_workers=num_workers)
-    return train, DataLoader(Part(order[count:], False), batch_size, num_workers=num_workers)
+    train, validation = Part(order[:count], True), Part(order[count:], False)
+    return (DataLoader(train, batch_size, shuffle=True, generator=generator, num_workers=num_workers),
+            DataLoader(validation, batch_size, num_workers=num_workers))
     ### END SOLUTION
 
 

@@ -68,7 +68,8 @@ def places() -> Figure:
     panels[0].imshow(flower.permute(1, 2, 0))
     panels[0].set_title("padding = 12")
     for axes, ((top, left), colour) in zip(panels[1:], corners.items(), strict=True):
-        panels[0].add_patch(Rectangle((left + 1, top + 1), size - 3, size - 3, fill=False, edgecolor=colour, linewidth=2))
+        window = Rectangle((left + 1, top + 1), size - 3, size - 3, fill=False, edgecolor=colour, linewidth=2)
+        panels[0].add_patch(window)
         axes.imshow(flower[:, top:top + size, left:left + size].permute(1, 2, 0))
         axes.set_xticks([])
         axes.set_yticks([])
