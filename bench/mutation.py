@@ -371,6 +371,7 @@ def _write(table: str) -> None:
 
 if __name__ == "__main__":
     import torch
+    import torch._dynamo  # observing needs it; imported before the forks it is there in each at once
 
     torch.set_num_threads(1)
     main()
