@@ -1,5 +1,6 @@
 """The reference solutions, executed: what nbval re-runs."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,7 @@ from nbformat import NotebookNode
 from convcraft.build.source import Chapter, relink
 
 _MARKERS = ("### BEGIN SOLUTION", "### END SOLUTION")
+_ENVIRONMENT = re.compile(r"/[^\s\x1b'\"]*/site-packages/")  # where this machine keeps its packages
 
 
 def solved(chapter: Chapter) -> NotebookNode:
@@ -53,4 +55,7 @@ def _tidy(notebook: NotebookNode) -> NotebookNode:
     notebook.metadata = NotebookNode(_METADATA)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                output.traceback = [_ENVIRONMENT.sub("…/site-packages/", line) for line in output.traceback]
     return notebook
