@@ -518,6 +518,11 @@ class AppliesByTrying:
         return x
 
 
+RandomApply.equivalent(
+    "if torch.rand((), generator=generator) >= self.p: -> if torch.rand((), generator=generator) > self.p:",
+    "they differ only where a draw equals p, which happens once in 16 million draws")
+
+
 # --- Compose ---------------------------------------------------------------------------------------------------------
 
 def _doubled(x):
@@ -1053,6 +1058,12 @@ def rotates_pixel_by_pixel(x, degrees):
     return out
 
 
+rotate.equivalent(
+    "return F.grid_sample(channels, grid[None].to(x.dtype), align_corners=False).reshape(x.shape) -> "
+    "return F.grid_sample(channels, grid[None].to(x.dtype)).reshape(x.shape)",
+    "False is PyTorch's default; leaving it out gives a warning and the same values")
+
+
 # --- resize ----------------------------------------------------------------------------------------------------------
 
 def _resized(x, size):
@@ -1184,6 +1195,12 @@ def resizes_one_axis_at_a_time(x, size):
     return x
 
 
+resize.equivalent(
+    'resized = F.grid_sample(channels, grid[None], padding_mode="border", align_corners=False) -> '
+    'resized = F.grid_sample(channels, grid[None], padding_mode="border")',
+    "False is PyTorch's default; leaving it out gives a warning and the same values")
+
+
 # --- cutout ----------------------------------------------------------------------------------------------------------
 
 def _blackened(x, size, generator=None):
@@ -1241,7 +1258,7 @@ def cutout(impl, draw):
                  lambda: cuts(_numbered(2, 4, 5), 3, 330), view=holes)
     yield aspect("sizes",
                  "`size` is a number or a pair (height, width); of an even size, either middle may be the centre.",
-                 lambda: [cuts(_numbered(1, 7, 9), size, 80) for size in ((2, 4), 4, (5, 3))],
+                 lambda: [cuts(_numbered(1, 7, 9), size, 80) for size in ((2, 4), 4, (5, 7))],
                  view=lambda seen, right: [sizes(shown, odd) for shown, odd in zip(seen, (0, 0, 1), strict=True)])
     yield aspect("seed", "The centre is drawn from `generator` alone: the same seed, the same hole.",
                  lambda: _seeded(lambda generator: torch.stack(
@@ -1655,7 +1672,8 @@ def cutmix(impl, draw):
 
     def pastes(count, alpha, shape=shape):
         generator = draw.generator()
-        seen = [impl(_numbered(*shape), y.clone(), alpha, 7, generator=generator) for _ in range(count)]
+        classes = y.repeat(2)[:shape[0]]
+        seen = [impl(_numbered(*shape), classes.clone(), alpha, 7, generator=generator) for _ in range(count)]
         return [torch.stack([x for x, _ in seen]), torch.stack([labels for _, labels in seen])]
 
     def pixels(seen, right):
@@ -1678,11 +1696,11 @@ def cutmix(impl, draw):
         return {"labels": _label_kind(seen[1], weights, y), "mixed": bool(mixed.any())}
 
     def sizes(seen, right):
-        source, _ = _sources(seen[0], (4, 1, 16, 16))
-        shares = (source != torch.arange(4)[:, None, None, None]).float().mean((2, 3, 4))
-        shares = shares[shares > 0]
-        return {"boxes": len(shares) > 30, "none nearly empty": bool((shares > 0.04).all()),
-                "none nearly all": bool((shares < 0.78).all()), "they differ": bool(shares.std() > 0.01)}
+        source, _ = _sources(seen[0], (8, 1, 16, 16))
+        shares = (source != torch.arange(8)[:, None, None, None]).float().mean((2, 3, 4))
+        boxes = shares[shares > 0]
+        return {"a box in every batch": bool((shares > 0).any(1).all()), "none nearly empty": bool((boxes > 0.04).all()),
+                "the largest": "about a half" if 0.35 < boxes.max() < 0.6 else "another part"}
 
     def extremes(seen, right):
         source, _ = _sources(seen[0], (4, 1, 16, 16))
@@ -1718,7 +1736,7 @@ def cutmix(impl, draw):
     yield aspect("λ near a half",
                  "λ is drawn from Beta(α, α): for a large α the boxes take about half of the picture, less where the "
                  "border cuts them.",
-                 lambda: pastes(100, 100.0, (4, 1, 16, 16)), view=sizes)
+                 lambda: pastes(100, 10_000.0, (8, 1, 16, 16)), view=sizes)
     yield aspect("λ near the ends", "For a small α most boxes take nearly nothing or nearly all.",
                  lambda: pastes(40, 0.1, (4, 1, 16, 16)), view=extremes)
     yield aspect("seed", "λ, box and partners are drawn from `generator` alone.", lambda: _seeded(both, draw),
@@ -1808,15 +1826,13 @@ def pastes_by_a_uniform_share(x, y, alpha, num_classes, generator=None):
 
 @cutmix.misconception("Every box takes half of the picture: λ was put at its mean, ½. It is drawn anew each time.")
 def always_pastes_half(x, y, alpha, num_classes, generator=None):
-    height, width = x.shape[-2:]
     partner = torch.randperm(len(x), generator=generator)
     labels = F.one_hot(y, num_classes).float()
-    top, left = (int(torch.randint(side - side // 2 + 1, (), generator=generator)) for side in (height, width // 2))
-    left = 0 * left
+    half = x.shape[-2] // 2
+    top = int(torch.randint(half + 1, (), generator=generator))
     out = x.clone()
-    out[..., top:top + height // 2, left:width] = x[partner][..., top:top + height // 2, left:width]
-    share = 1 - (height // 2) / height
-    return out, share * labels + (1 - share) * labels[partner]
+    out[..., top:top + half, :] = x[partner][..., top:top + half, :]
+    return out, (labels + labels[partner]) / 2
 
 
 @cutmix.misconception("In the box the two pictures are blended. That is mixup in a window; CutMix replaces the "
@@ -1890,6 +1906,13 @@ def pastes_a_box_that_fits(x, y, alpha, num_classes, generator=None):
     part = tall * wide / (height * width)
     labels = F.one_hot(y, num_classes).float()
     return out, torch.lerp(labels, labels.flip(0), part)
+
+
+_BOX = "box = (down.abs() < side * height / 2)[:, None] & (right.abs() < side * width / 2)"
+cutmix.equivalent(f"{_BOX} -> {_BOX.replace('down.abs() <', 'down.abs() <=')}",
+                  "they differ only where half a side is a whole number to the last digit, and any box will do")
+cutmix.equivalent(f"{_BOX} -> {_BOX.replace('right.abs() <', 'right.abs() <=')}",
+                  "they differ only where half a side is a whole number to the last digit, and any box will do")
 
 
 # --- label_preserving ------------------------------------------------------------------------------------------------
@@ -2260,7 +2283,8 @@ def make_loaders(impl, draw):
         shown = []
         for loader in (train, validation):
             epoch = _epoch(loader)
-            shown.append([isinstance(loader, DataLoader), epoch["sizes"], list(epoch["images"].shape),
+            shown.append([isinstance(loader, DataLoader), loader.num_workers, epoch["sizes"],
+                          list(epoch["images"].shape),
                           str(epoch["images"].dtype), str(epoch["labels"].dtype)])
         return shown
 
@@ -2482,3 +2506,12 @@ def loads_two_views_of_one_set(images, labels, transform, batch_size, generator,
     sampler = torch.utils.data.SubsetRandomSampler(train.tolist(), generator=generator)
     return (DataLoader(augmented, batch_size, sampler=sampler, generator=generator, num_workers=num_workers),
             DataLoader(Subset(plain, validation.tolist()), batch_size, num_workers=num_workers))
+
+
+make_loaders.equivalent(
+    "return (DataLoader(train, batch_size, shuffle=True, generator=generator, num_workers=num_workers), -> "
+    "return (DataLoader(train, batch_size, shuffle=True, generator=generator),",
+    "0 is the default, and the loaders are examined without workers")
+make_loaders.equivalent(
+    "DataLoader(validation, batch_size, num_workers=num_workers)) -> DataLoader(validation, batch_size))",
+    "0 is the default, and the loaders are examined without workers")
