@@ -796,7 +796,7 @@ def cutmix(x, y, alpha, num_classes, generator=None):
     side = math.sqrt(1 - draw_beta(alpha, generator))
     down = torch.arange(height) - torch.randint(height, (), generator=generator)
     right = torch.arange(width) - torch.randint(width, (), generator=generator)
-    box = (down.abs() < side * height / 2)[:, None] & (right.abs() < side * width / 2)
+    box = (2 * abs(down) < side * height)[:, None] & (2 * abs(right) < side * width)
     partner = torch.randperm(len(x), generator=generator)
     one_hot = torch.eye(num_classes)[y]
     part = box.float().mean()
