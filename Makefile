@@ -25,6 +25,9 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --editable ".[test,hub]"
+	@# JupyterHub's proxy is a program for Node.js; without npm the hub's tests are skipped and say so.
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --no-package-lock \
+	  --prefix $(VENV)/proxy configurable-http-proxy@5.3.0; fi
 	@touch $@
 
 install: $(VENV)/installed  ## install the course into .venv

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from convcraft.grading.pages import TEMPLATES, MathML, feedback_preprocessors
+from convcraft.grading.pages import TEMPLATES, Answers, MathML
 from convcraft.grading.preprocessors import autograde_preprocessors, sanitize_preprocessors
 
 c = get_config()  # noqa: F821  (nbgrader provides it)
@@ -20,7 +20,6 @@ c.ClearSolutions.code_stub = {  # an unanswered exercise raises, so that no empt
 c.Execute.timeout = 600  # one exam may stop its answer 10 s into each aspect; nbgrader's 30 s would cut it off
 c.Autograde.sanitize_preprocessors = sanitize_preprocessors  # the notebook that runs is rebuilt from the teacher's
 c.Autograde.autograde_preprocessors = autograde_preprocessors  # and runs in the sandbox, judged outside of it
-c.GenerateFeedback.preprocessors = feedback_preprocessors  # what the student wrote and was told, not the chapter again
-c.HTMLExporter.preprocessors = [MathML]  # feedback and formgrader draw formulas without the network's help
-os.environ["JUPYTER_PATH"] = os.pathsep.join(  # nor do their templates ask it for a script
+c.HTMLExporter.preprocessors = [Answers, MathML]  # feedback and formgrader show the student's work, the network unasked
+os.environ["JUPYTER_PATH"] = os.pathsep.join(  # nbconvert's templates would load a script from it
     dict.fromkeys([TEMPLATES, *filter(None, os.environ.get("JUPYTER_PATH", "").split(os.pathsep))]))

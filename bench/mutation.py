@@ -137,7 +137,7 @@ class _Mutations(cst.CSTVisitor):
             test=cst.UnaryOperation(cst.Not(whitespace_after=cst.SimpleWhitespace(" ")), test)))
 
     def visit_SimpleStatementLine(self, node: cst.SimpleStatementLine) -> None:
-        dropped = (cst.Expr, cst.Assign, cst.AugAssign, cst.Raise, cst.Return, cst.Delete, cst.Assert, cst.Continue,
+        dropped = (cst.Expr, cst.Assign, cst.AugAssign, cst.Raise, cst.Return, cst.Del, cst.Assert, cst.Continue,
                    cst.Break)
         if len(node.body) == 1 and isinstance(node.body[0], dropped) and not _is_text(node.body[0]):
             self._add(node, node.with_changes(body=[cst.Pass()]))
@@ -371,6 +371,7 @@ def _write(table: str) -> None:
 
 if __name__ == "__main__":
     import torch
+    import torch._dynamo  # observing needs it; imported before the forks it is there in each at once
 
     torch.set_num_threads(1)
     main()

@@ -54,7 +54,7 @@ def run(root: Path, folder: Path, names: tuple[str, ...], console: Console) -> b
         _must(call(api.generate_assignment, chapter.name), "generate", chapter)
         _must(call(api.release_assignment, chapter.name), "release", chapter)
     for student in students:
-        _submit(student, found, folder / "students" / student.name, config)
+        submit(student, found, folder / "students" / student.name, config)
     for chapter in found:
         _must(call(api.collect, chapter.name), "collect", chapter)
     _say(console, start, "Released, submitted and collected by nbgrader")
@@ -94,7 +94,8 @@ def _config(course: Path) -> Config:
     return config
 
 
-def _submit(student: Student, found: list[Chapter], home: Path, config: Config) -> None:
+def submit(student: Student, found: list[Chapter], home: Path, config: Config) -> None:
+    """Let a student hand in every chapter, through nbgrader's exchange, from a folder `home` of his own."""
     for chapter in found:
         hand_in(student, chapter, home / chapter.name)
         own = Config(config)

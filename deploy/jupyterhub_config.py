@@ -13,6 +13,7 @@ DEPLOY = Path(__file__).resolve().parent
 COURSE = DEPLOY.parent  # belongs to the teacher
 EXCHANGE = Path(os.environ.get("CONVCRAFT_EXCHANGE", "/srv/convcraft/exchange"))  # between teacher and students
 EXAMS = Path(os.environ.get("CONVCRAFT_EXAMS", "/srv/convcraft/exams"))  # sealed; every student can read them
+STATE = Path(os.environ.get("CONVCRAFT_STATE", "/srv/convcraft/hub"))  # the hub's own, for root alone
 TEACHER = os.environ.get("CONVCRAFT_TEACHER", "teacher")
 STUDENTS = set(os.environ.get("CONVCRAFT_STUDENTS", "").split())  # none named: whoever can log in to the machine
 DIAGNOSE = True  # False: no exams for students; `examine` then shows no table in their notebooks, only marks count
@@ -67,11 +68,16 @@ def start(spawner) -> None:
 
 
 closed(COURSE)
+STATE.mkdir(parents=True, exist_ok=True)
+STATE.chmod(0o700)
 exchange(EXCHANGE)
 if DIAGNOSE:
     seal(EXAMS)
 
 c.JupyterHub.bind_url = "http://127.0.0.1:8000"  # behind a web server that speaks HTTPS
+c.JupyterHub.db_url = f"sqlite:///{STATE / 'hub.sqlite'}"
+c.JupyterHub.cookie_secret_file = str(STATE / "cookie_secret")
+c.ConfigurableHTTPProxy.pid_file = str(STATE / "proxy.pid")
 c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"  # each server runs as its own system user
 c.LocalProcessSpawner.pre_spawn_hook = start
 c.Spawner.default_url = "/lab"

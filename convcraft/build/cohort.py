@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from convcraft.build.notebooks import RELEASED
-from convcraft.build.source import Chapter
+from convcraft.build.source import Chapter, unmarked
 from convcraft.exam import Exercise
 
 # One for each way of having nothing to show; every one of them is worth no point.
@@ -72,7 +72,7 @@ def _released(path: Path) -> dict:
 @cache
 def solutions(chapter: Chapter) -> dict[str, str]:
     """The chapter's solution cells by exercise."""
-    return {cell.metadata.nbgrader.grade_id: cell.source for cell in chapter.notebook().cells
+    return {cell.metadata.nbgrader.grade_id: unmarked(cell.source) for cell in chapter.notebook().cells
             if cell.metadata.get("nbgrader", {}).get("solution")}
 
 

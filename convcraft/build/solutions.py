@@ -1,14 +1,15 @@
 """The reference solutions, executed: what nbval re-runs."""
 
+import re
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from convcraft.build.source import Chapter, relink
+from convcraft.build.source import Chapter, relink, unmarked
 
-_MARKERS = ("### BEGIN SOLUTION", "### END SOLUTION")
+_ENVIRONMENT = re.compile(r"/[^\s\x1b'\"]*/site-packages/")  # where this machine keeps its packages
 
 
 def solved(chapter: Chapter) -> NotebookNode:
@@ -16,8 +17,7 @@ def solved(chapter: Chapter) -> NotebookNode:
     notebook = chapter.notebook()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            lines = [line for line in cell.source.splitlines() if line.strip() not in _MARKERS]
-            cell.source = "\n".join(lines)
+            cell.source = unmarked(cell.source)
     relink(notebook, f"../assets/{chapter.name}")
     return notebook
 
@@ -31,7 +31,7 @@ def execute(chapter: Chapter) -> Path:
     notebook = solved(chapter)
     chapter.solution.parent.mkdir(exist_ok=True)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(chapter.solution.parent)}},
-                            allow_error_names=[], record_timing=False, store_widget_state=False)
+                            allow_error_names=[], record_timing=False)
     client.execute()
     nbformat.write(_tidy(notebook), chapter.solution)
     return chapter.solution
@@ -53,4 +53,7 @@ def _tidy(notebook: NotebookNode) -> NotebookNode:
     notebook.metadata = NotebookNode(_METADATA)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                output.traceback = [_ENVIRONMENT.sub("…/site-packages/", line) for line in output.traceback]
     return notebook

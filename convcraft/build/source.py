@@ -15,6 +15,7 @@ _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+_MARKERS = ("### BEGIN SOLUTION", "### END SOLUTION")
 _PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -100,6 +101,11 @@ def chapters(root: Path, names: tuple[str, ...] = ()) -> list[Chapter]:
         raise SourceError(f"{root / 'source'}: no chapter {missing[0]!r}; there are "
                           f"{', '.join(chapter.name for chapter in found)}")
     return [chapter for chapter in found if not names or chapter.name in names]
+
+
+def unmarked(source: str) -> str:
+    """A solution cell's source without the lines that mark the solution in it."""
+    return "\n".join(line for line in source.splitlines() if line.strip() not in _MARKERS)
 
 
 def is_demo(cell: NotebookNode) -> bool:

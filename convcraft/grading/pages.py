@@ -1,16 +1,14 @@
 """What feedback and the formgrader show: pages that need nothing besides themselves.
 
-`nbgrader_config.py` names these, so that `nbgrader generate_feedback`, the formgrader and `convcraft grade` give the
-same.
+`nbgrader_config.py` names these for all HTML: `nbgrader generate_feedback`, the formgrader, `convcraft grade`.
 """
 
 import re
 from pathlib import Path
 
 from latex2mathml.converter import convert
-from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor, Preprocessor
+from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
-from nbgrader.preprocessors import GetGrades
 
 from convcraft.grading.chapter import is_demo
 
@@ -38,13 +36,10 @@ class Answers(Preprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         """The notebook without what only shows something, its prose cut down to the headings."""
-        kept = []
         for cell in nb.cells:
             if cell.cell_type == "markdown" and "nbgrader" not in cell.metadata:
                 cell.source = "\n\n".join(line for line in cell.source.splitlines() if line.startswith("#"))
-            if cell.source.strip() and not is_demo(cell):
-                kept.append(cell)
-        nb.cells = kept
+        nb.cells = [cell for cell in nb.cells if cell.source.strip() and not is_demo(cell)]
         return nb, resources
 
 
@@ -54,5 +49,3 @@ def _drawn(found: re.Match) -> str:
     formula, display = (found["block"], "block") if found["block"] else (found["inline"], "inline")
     return convert(" ".join(formula.split()), display=display)
 
-
-feedback_preprocessors = [GetGrades, Answers, CSSHTMLHeaderPreprocessor]

@@ -17,7 +17,7 @@ from convcraft.build.source import chapters
 from convcraft.cli import ROOT
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PROXY = ROOT / ".venv/proxy/node_modules/.bin"
+PROXY = Path(sys.prefix) / "proxy/node_modules/.bin"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
 PARTS = ("assets", "convcraft", "deploy", "notebooks", "solutions", "source")

@@ -27,9 +27,6 @@ c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub_port}
 c.ConfigurableHTTPProxy.command = {proxy!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
-c.JupyterHub.db_url = "sqlite:///{state}/hub.sqlite"
-c.JupyterHub.cookie_secret_file = "{state}/cookie"
-c.ConfigurableHTTPProxy.pid_file = "{state}/proxy.pid"
 c.JupyterHub.services[0]["command"] += ["--cull-every=1000"]
 c.JupyterHub.services += [{{"name": "test", "api_token": {token!r}}}]
 c.JupyterHub.load_roles += [{{"name": "test", "services": ["test"], "scopes": [
@@ -158,11 +155,12 @@ def running(scratch: Path):
     inside = Path("/srv/convcraft")
     (state / "hub.py").write_text(_CONFIG.format(
         deploy=str(inside / "course/deploy/jupyterhub_config.py"), proxy=[str(PROXY / "configurable-http-proxy")],
-        state=inside / "state", token=token, password=PASSWORD, **ports))
-    walls = ["bwrap", "--cap-add", "ALL", "--dev-bind", "/", "/", "--tmpfs", "/root", "--chmod", "0755", "/root"]
-    for prefix in sorted({sys.base_prefix, sys.prefix}):  # root's home is closed; Python may live there
+        token=token, password=PASSWORD, **ports))
+    walls = ["bwrap", "--cap-add", "ALL", "--dev-bind", "/", "/", "--tmpfs", "/root", "--chmod", "0755", "/root",
+             "--tmpfs", "/tmp", "--chmod", "1777", "/tmp"]  # what else this machine has lying about is not the hub's
+    for prefix in sorted({sys.base_prefix, sys.prefix}):  # Python may live in a home that is closed
         for parent in reversed(Path(prefix).parents):
-            if parent.is_relative_to("/root/"):
+            if parent.is_relative_to("/root/") or parent.is_relative_to("/tmp/"):
                 walls += ["--dir", str(parent), "--chmod", "0755", str(parent)]
         walls += ["--ro-bind", prefix, prefix]
     walls += ["--tmpfs", "/srv", "--chmod", "0755", "/srv", "--dir", str(inside), "--chmod", "0755", str(inside),
@@ -171,7 +169,9 @@ def running(scratch: Path):
     for name in accounts:
         walls += ["--ro-bind", str(scratch / name), f"/etc/{name}"]
     walls += ["--die-with-parent", "--chdir", str(inside / "state")]
-    variables = {**environment(inside / "course", state / "home"), "CONVCRAFT_STUDENTS": "ada ben"}
+    variables = {**environment(inside / "course", state / "home"), "HOME": str(inside / "state/home"),
+                 "CONVCRAFT_STUDENTS": "ada ben",
+                 "CONVCRAFT_STATE": str(inside / "state/hub")}
     command = [*walls, sys.executable, "-m", "jupyterhub", "-f", str(inside / "state/hub.py")]
     url = f"http://127.0.0.1:{ports['port']}"
     with served(command, f"{url}/hub/health", scratch / "hub.log", env=variables):
