@@ -69,7 +69,8 @@ def memory(command: list[str], folder: Path, **environment: str) -> Memory:
         for warm in (process for process in tree if _is_warm(process)):
             for minder in warm.children():
                 family = [minder, *minder.children(recursive=True)]
-                most = max(most, sum(facts[process.pid].uss for process in family if process.pid in facts))
+                found = [facts.get(process.pid) or _memory(process) for process in family]  # some began just now
+                most = max(most, sum(each.uss for each in found if each))
 
     _watch(command, folder, environment, stare, _STARE)
     return Memory(whole, most)
