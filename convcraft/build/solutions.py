@@ -7,7 +7,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from convcraft.build.source import Chapter, relink, unmarked
+from convcraft.build.source import METADATA, Chapter, relink, unmarked
 
 _ENVIRONMENT = re.compile(r"/[^\s\x1b'\"]*/site-packages/")  # where this machine keeps its packages
 
@@ -48,9 +48,7 @@ def without_outputs(notebook: NotebookNode) -> NotebookNode:
 
 def _tidy(notebook: NotebookNode) -> NotebookNode:
     """Leave out what a run adds besides outputs, so that the same source gives the same file."""
-    from convcraft.build.source import _METADATA
-
-    notebook.metadata = NotebookNode(_METADATA)
+    notebook.metadata = NotebookNode(METADATA)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):

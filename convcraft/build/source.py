@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from convcraft.exam import Exercise, load_chapter
 
-_METADATA = {
+METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
@@ -68,7 +68,7 @@ class Chapter:
         if not self.script.is_file():
             raise SourceError(f"{self.script} is missing; a chapter's script is named after its folder")
         notebook = jupytext.read(self.script, fmt="py:percent")
-        notebook.metadata = NotebookNode(_METADATA)
+        notebook.metadata = NotebookNode(METADATA)
         notebook.nbformat, notebook.nbformat_minor = 4, 5
         seen: dict[str, int] = {}
         for cell in notebook.cells:

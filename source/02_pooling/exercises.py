@@ -1164,6 +1164,22 @@ def bilinear_extrapolates(x, scale_factor, align_corners=False):
 
 
 @upsample_bilinear.misconception(
+    "At the top and left your share is negative: the neighbour's index was clamped to 0, the coordinate was not, and "
+    "the line is drawn on beyond the first centre. Clamp the coordinate before you take it apart.")
+def bilinear_extrapolates_at_the_start(x, scale_factor, align_corners=False):
+    if align_corners:
+        return _upsample_bilinear(x, scale_factor, True)
+    for dim in (2, 3):
+        size = x.shape[dim]
+        place = _half_pixel(size, scale_factor).to(x.dtype)
+        low = place.floor().long().clamp(0, size - 1)
+        share = (place - low).reshape(-1, *[1] * (3 - dim))
+        right = (low + 1).clamp_max(size - 1)
+        x = x.index_select(dim, low) * (1 - share) + x.index_select(dim, right) * share
+    return x
+
+
+@upsample_bilinear.misconception(
     "At the top and left the opposite edge shows through: a coordinate below 0, rounded down, is index −1, and that "
     "picks the last pixel. Clamp the coordinate at 0 first.")
 def bilinear_wraps_round(x, scale_factor, align_corners=False):
@@ -1348,32 +1364,34 @@ def conv_transpose2d(impl, draw):
     yield aspect("stamps",
                  "Every pixel of `x` stamps the kernel, times its value, onto the result; where stamps overlap they "
                  "add.",
-                 lambda: impl(draw.normal(2, 3, 4, 5), draw.normal(3, 3, 3, 3)))
+                 lambda: impl(draw.normal(2, 1, 4, 5), draw.normal(1, 1, 3, 3)))
     yield aspect("channels",
-                 "The weight has shape (in_channels, out_channels, kH, kW), and every input channel adds to every "
-                 "output channel.",
+                 "Every input channel adds to every output channel.",
+                 lambda: impl(draw.normal(2, 3, 4, 5), draw.normal(3, 3, 3, 3)))
+    yield aspect("weight",
+                 "The weight has shape (in_channels, out_channels, kH, kW).",
                  lambda: [impl(draw.normal(2, 3, 4, 5), draw.normal(3, 2, 2, 3)),
                           impl(draw.normal(1, 1, 3, 3), draw.normal(1, 4, 2, 2))])
     yield aspect("stride",
                  "With stride s the stamps are s apart: H′ = (H − 1)·s + kH without padding.",
-                 lambda: [impl(draw.normal(2, 3, 4, 5), draw.normal(3, 3, 3, 3), 2),
-                          impl(draw.normal(2, 2, 3, 4), draw.normal(2, 3, 2, 2), stride=3)])
+                 lambda: [impl(draw.normal(2, 1, 4, 5), draw.normal(1, 1, 3, 3), 2),
+                          impl(draw.normal(2, 1, 3, 4), draw.normal(1, 1, 2, 2), stride=3)])
     yield aspect("padding",
                  "Padding does the opposite of what it does in a convolution: `padding` rows and columns are cut off "
                  "at each side.",
-                 lambda: [impl(draw.normal(2, 3, 4, 5), draw.normal(3, 3, 4, 4), 2, 1),
-                          impl(draw.normal(2, 2, 5, 4), draw.normal(2, 2, 3, 3), padding=2)])
+                 lambda: [impl(draw.normal(2, 1, 4, 5), draw.normal(1, 1, 4, 4), 2, 1),
+                          impl(draw.normal(2, 1, 5, 4), draw.normal(1, 1, 3, 3), padding=2)])
     yield aspect("pairs",
                  "`stride` and `padding` are a number or a pair (height, width); the kernel need not be square.",
-                 lambda: [impl(draw.normal(2, 2, 4, 3), draw.normal(2, 2, 3, 5), (1, 3), (0, 2)),
-                          impl(draw.normal(2, 2, 3, 4), draw.normal(2, 2, 4, 2), (2, 1), (1, 0))])
+                 lambda: [impl(draw.normal(2, 1, 4, 3), draw.normal(1, 1, 3, 5), (1, 3), (0, 2)),
+                          impl(draw.normal(2, 1, 3, 4), draw.normal(1, 1, 4, 2), (2, 1), (1, 0))])
     yield aspect("adjoint",
                  "For every y, the sum of conv2d(y, weight) · x equals the sum of y · conv_transpose2d(x, weight), "
                  "stride and padding alike.",
                  lambda: _adjoint(impl, draw))
     yield habits("`x` and `weight` stay as they were and need not be contiguous, float64 in gives float64 out, and "
                  "gradients flow to both.", impl,
-                 lambda: (draw.normal(2, 2, 3, 4), draw.normal(2, 3, 3, 3), 2))
+                 lambda: (draw.normal(2, 1, 3, 4), draw.normal(1, 1, 3, 3), 2))
 
 
 def _stamped(x, weight, stride=1, padding=0):

@@ -720,8 +720,8 @@ print("conv_transpose1d  ", F.conv_transpose1d(x[None, None], kernel, stride=2)[
 # With padding 1 it is `[2, 13, 20]`.
 #
 # - Every pixel of `x` stamps the kernel, times its value, onto the result; where stamps overlap they add.
-# - The weight has shape (in_channels, out_channels, kH, kW), and every input channel adds to every output channel.
-#   (Mind the order: in a convolution it is out, in.)
+# - Every input channel adds to every output channel.
+# - The weight has shape (in_channels, out_channels, kH, kW). Mind the order: in a convolution it is out, in.
 # - With stride s the stamps are s apart: H′ = (H − 1)·s + kH without padding.
 # - Padding does the opposite of what it does in a convolution: `padding` rows and columns are cut off at each side.
 # - `stride` and `padding` are a number or a pair (height, width); the kernel need not be square.

@@ -60,7 +60,7 @@ def takes_absolute_values(x):
 
 @relu.misconception("Negative numbers came out a little negative: that is a leaky ReLU. ReLU itself lets nothing of "
                     "them through.")
-def leaks(x):
+def leaks_below_zero(x):
     return torch.where(x > 0, x, 0.01 * x)
 
 
@@ -85,7 +85,7 @@ def drops_numbers(x):
 
 @relu.misconception("All that passed came out as 1: that is the step function, and its gradient is 0 everywhere. ReLU "
                     "lets a positive number pass unchanged.")
-def steps(x):
+def takes_the_step_function(x):
     return (x > 0).to(x.dtype) + 0 * x
 
 
@@ -818,7 +818,7 @@ def clips_too_early(x):
 
 @sigmoid.misconception("The curve falls where it should rise: the sign in the exponent is wrong. σ of a large "
                        "positive number is 1.")
-def falls(x):
+def falls_where_it_should_rise(x):
     x = x.clamp(-80, 80)
     return 1 / (1 + torch.exp(x))
 
@@ -1505,7 +1505,7 @@ def is_centred_at_0(x):
 
 @hat.misconception("ReLUs were multiplied: between 0 and 2 your curve is a parabola. The task allows sums (and "
                    "constant factors) only, which keeps the pieces straight.")
-def multiplies(x):
+def multiplies_relus(x):
     return F.relu(x) * F.relu(2 - x)
 
 

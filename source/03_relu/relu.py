@@ -352,7 +352,7 @@ for axes, (rate, net) in zip(rows, nets.items(), strict=True):
 print("sensible rate: above 85 %:", scores[0.1] > 0.85, "| 20 times the rate: above 60 %:", scores[2.0] > 0.6)
 
 # %% [markdown]
-# A black line is a unit that fires for none of the digits. A few giant steps threw the weights so far that for most
+# A black line is a unit that fires for none of these digits. A few giant steps threw the weights so far that for most
 # units the sum is negative, whatever the picture. From there, no gradient leads back.
 #
 # To find out whether a net suffers from this you need a number. It is worth a line in every training log.
