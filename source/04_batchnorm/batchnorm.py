@@ -474,10 +474,9 @@ examine("batch_norm_backward", batch_norm_backward)
 #
 # ## 4.4 And a single picture?
 #
-# A crowd is what you do not have when the net is at work. One X-ray comes in; whose mean should be subtracted? Its
-# own, alone in its batch? Then the answer would depend on who else is in the waiting room. So the layer keeps a diary
-# while it trains: the *running statistics*. Evaluation uses them and does not write in them. Here is the notes'
-# example:
+# A crowd is what you do not have when the net is at work. One X-ray comes in; whose mean should be subtracted? That of
+# today's batch? Then the answer would depend on who else sits in the waiting room. So the layer keeps a diary while it
+# trains: the *running statistics*. Evaluation reads them and does not write in them. Here is the notes' example:
 
 # %% tags=["demo"]
 torch.manual_seed(0)
@@ -779,8 +778,8 @@ with try_it("BatchNorm2d"):
     print("learning rate 0.1, your BatchNorm at least 85 %:", results["your BatchNorm", 0.1] >= 0.85)
 
 # %% [markdown]
-# The plain net needs a better initialisation, a better optimiser, or much patience. With BatchNorm neither the depth
-# nor the learning rate matters much.
+# The plain net needs a better initialisation, a better optimiser, or much patience. With BatchNorm both learning rates
+# will do, although one is five times the other.
 #
 # Why it works is still argued about. Its inventors said that it stops the inputs of a layer from drifting while the
 # layers before it learn. Shibani Santurkar and others (2018) added drift on purpose, and BatchNorm still helped; they
@@ -953,8 +952,8 @@ for batch_size in (2, 4, 16, 64, 256):
 #
 # ## 4.6 The layer that disappears
 #
-# In evaluation mode the statistics are constants. Then BatchNorm is a multiplication and an addition a channel, and
-# so is a convolution with one more number. Two layers that only multiply and add are one.
+# In evaluation mode the statistics are constants. BatchNorm then multiplies each channel by one number and adds
+# another. The convolution before it multiplies and adds, too, and two such layers in a row are one.
 #
 # $$\gamma \, \frac{(w * x + b) - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta \;=\; w' * x + b'$$
 #

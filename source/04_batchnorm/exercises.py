@@ -818,20 +818,33 @@ def BatchNorm2d(impl, draw):
                  "net with PyTorch's layer ends, to 1e-5.", lambda: _ten_steps(impl, draw), rtol=1e-5, atol=1e-5)
 
 
+_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+def _of(module, name):
+    """An attribute; the error for a missing one is the same whatever the class is called."""
+    if not hasattr(module, name):
+        raise AttributeError(f"the layer has no attribute `{name}`")
+    return getattr(module, name)
+
+
+def _statistics(module):
+    return [_of(module, "running_mean"), _of(module, "running_var")]
+
+
 def _start(module, x):
-    names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-    return [{name: getattr(module, name).clone() for name in names}, module(x)]
+    return [{name: _of(module, name).clone() for name in _NAMES}, module(x)]
 
 
 def _running(module, batches):
     outputs = [module(batch) for batch in batches]
-    return [outputs[-1], module.running_mean, module.running_var]
+    return [outputs[-1], *_statistics(module)]
 
 
 def _counted(module, batches):
     first, second, third, fourth = batches
     outputs = [module(first), module(second), module.eval()(third), module.train()(fourth)]
-    return [outputs[0], int(module.num_batches_tracked)]
+    return [outputs[0], int(_of(module, "num_batches_tracked"))]
 
 
 def _alone_and_together(module, x):
@@ -841,13 +854,13 @@ def _alone_and_together(module, x):
 
 def _evaluated(module, x):
     module.eval()
-    return [module(x), module.running_mean, module.running_var]
+    return [module(x), *_statistics(module)]
 
 
 def _without_gradients(module, x):
     with torch.no_grad():
         trained = module(x)
-    moved = [module.running_mean.clone(), module.running_var.clone()]
+    moved = [tensor.clone() for tensor in _statistics(module)]
     return [trained, moved, module.eval()(x)]
 
 
@@ -858,17 +871,17 @@ def _both_modes(module, x):
 
 
 def _furnished(module, x):
-    names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     outputs = [module(x), module(x * 2 + 1), module.eval()(x * 3 - 1)]
-    return [{name: getattr(module, name) is None for name in names}, sorted(module.state_dict()), outputs]
+    return [{name: _of(module, name) is None for name in _NAMES}, sorted(module.state_dict()), outputs]
 
 
 def _both_ways(impl, draw):
-    donor = draw.fill_(nn.BatchNorm2d(3))
-    module = impl(3)
+    donor, heir, module = draw.fill_(nn.BatchNorm2d(3)), nn.BatchNorm2d(3), impl(3)
+    names = sorted(module.state_dict())
+    if names != sorted(_NAMES):
+        raise ValueError(f"the names in its state dict are {', '.join(names)}")
     module.load_state_dict(donor.state_dict())
     output = module(_lively(draw, 2, 3, 4, 4))
-    heir = nn.BatchNorm2d(3)
     heir.load_state_dict(module.state_dict())
     return [output, heir.state_dict(), sorted(name for name, _ in module.named_parameters()),
             sorted(name for name, _ in module.named_buffers())]
@@ -877,12 +890,12 @@ def _both_ways(impl, draw):
 def _graphs(module, x):
     leaf = x.requires_grad_()
     outputs = [module(leaf), module(leaf * 2)]
-    return [outputs[1], module.running_mean.requires_grad, module.running_var.requires_grad]
+    return [outputs[1], *(tensor.requires_grad for tensor in _statistics(module))]
 
 
 def _doubled(module, x):
     grad_x, = gradients(module, x)
-    return [grad_x, module.weight.grad, module.bias.grad, module.running_mean, module.running_var]
+    return [grad_x, _of(module, "weight").grad, _of(module, "bias").grad, *_statistics(module)]
 
 
 def _ten_steps(impl, draw):
