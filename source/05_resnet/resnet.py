@@ -74,7 +74,7 @@ def show_through(blocks, gamma):
                         [f"{blocks} plain blocks", f"{blocks} residual blocks, γ = {gamma}"])
 
 
-plots.explore(show_through, blocks=(4, 24, 4), gamma=[0.25, 0.0, 0.1, 0.5, 1.0])
+plots.explore(show_through, blocks=(4, 24, 4), gamma=[0.1, 0.0, 0.25, 0.5, 1.0])
 
 # %% [markdown]
 # ## 5.2 The way around
