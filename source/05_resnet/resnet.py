@@ -74,7 +74,7 @@ def show_through(blocks, gamma):
                         [f"{blocks} plain blocks", f"{blocks} residual blocks, γ = {gamma}"])
 
 
-plots.explore(show_through, blocks=(4, 24, 4), gamma=[0.25, 0.0, 0.1, 0.5, 1.0])
+plots.explore(show_through, blocks=(4, 24, 4), gamma=[0.1, 0.0, 0.25, 0.5, 1.0])
 
 # %% [markdown]
 # ## 5.2 The way around
@@ -686,7 +686,7 @@ with try_it("gradient_norms and ResBlock"):
         print(f"{make.__name__}, 56 layers: first gradient over 20 times the last one?", norms[0] > 20 * norms[-1])
     figure, row = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
     for (make, depth), norms in measured.items():
-        axes = row[make is residual_net]
+        axes = row[0] if make is plain_net else row[1]
         axes.semilogy(torch.linspace(0, 1, len(norms)), norms, label=f"{depth} layers")
         axes.set(title=make.__name__.replace("_", " "), xlabel="first layer → last layer", xticks=[])
     row[0].set_ylabel("norm of the gradient")
