@@ -34,7 +34,7 @@
 import copy
 import inspect
 import math
-from functools import partial
+from functools import cache, partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -63,6 +63,7 @@ def pair(size):
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
+@cache  # asking takes longer than flipping: remember the answer
 def takes_generator(transform):
     """Whether a transform has a parameter called `generator`."""
     return "generator" in inspect.signature(transform).parameters
