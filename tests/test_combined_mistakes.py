@@ -18,7 +18,7 @@ def failures(exercise, index: int) -> set[str]:
 
 @pytest.mark.parametrize(("chapter", "name"), EXERCISES)
 def test_two_mistakes_in_different_aspects_give_both_sentences(chapter, name):
-    """Every pair that can be combined: one answer shows the first mistake where that fails, the second where that does."""
+    """Every pair that can be combined: an answer shows each of the two mistakes where that one fails."""
     exercise = chapter.exercises[name]
     failed = [failures(exercise, index) for index in range(len(exercise.misconceptions))]
     silent = []
@@ -32,6 +32,6 @@ def test_two_mistakes_in_different_aspects_give_both_sentences(chapter, name):
         told = judge(exercise, shown.values(), 0).diagnoses
         for index in (one, two):
             if exercise.misconceptions[index].sentence not in told:
-                silent.append((exercise.misconceptions[one].answer.__name__, exercise.misconceptions[two].answer.__name__,
-                               exercise.misconceptions[index].answer.__name__, told))
+                names = [exercise.misconceptions[which].answer.__name__ for which in (one, two, index)]
+                silent.append((*names, told))
     assert not silent
