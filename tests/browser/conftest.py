@@ -57,6 +57,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def _innermost(pid: int) -> int:
+    """The program itself where bubblewrap stands around it, so that it can stop what it has started."""
+    while Path(f"/proc/{pid}/exe").resolve().name == "bwrap":
+        pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    return pid
+
+
 @contextlib.contextmanager
 def served(command: list[str], url: str, log: Path, seconds: float = 90, **popen):
     """A server that answers at `url` within the block, and is gone after it."""
@@ -73,7 +80,7 @@ def served(command: list[str], url: str, log: Path, seconds: float = 90, **popen
                 time.sleep(0.2)
             yield process
         finally:
-            process.send_signal(signal.SIGTERM)
+            os.kill(_innermost(process.pid), signal.SIGTERM)
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
