@@ -4,11 +4,14 @@ import contextlib
 import importlib
 import io
 import linecache
+import re
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 
 import torch
 
@@ -34,12 +37,21 @@ def observe(name: str, probe: Callable, impl: Callable, *, seed: int, bans: froz
 
     if not callable(impl):
         impl = _refusal(name, impl)
-    draw = Draw(seed, name)
+    draw, own_name = Draw(seed, name), _name_of(impl)
     for item in probe(impl, draw):
         record = _observe_aspect(item, draw, key(seed, name, item.name), bans, seconds)
+        if isinstance(record.observation, Failure) and own_name not in ("", name):
+            # Python's messages name the answer; whatever it is called, the same mistake reads the same.
+            message = re.sub(rf"(?<!\w){re.escape(own_name)}(?!\w)", name, record.observation.message)
+            record = replace(record, observation=replace(record.observation, message=message))
         yield record
         if isinstance(record.observation, Failure) and record.observation.kind == OutOfTime.__name__:
             return
+
+
+def _name_of(impl: object) -> str:
+    """What a plain function or class calls itself; nothing else is asked, for its answer could do anything."""
+    return impl.__name__ if type(impl) in (FunctionType, type) else ""
 
 
 class NotCallableError(TypeError):
