@@ -1486,12 +1486,11 @@ class MakesRegistersLate(PlainMini):
                           "Say what the reader forgot, the call of `__init__`.")
 class FailsByAccident(PlainMini):
     def __setattr__(self, name, value):
+        self._forget(name)
         if _is_parameter(value):
             self._parameters[name] = value
         elif isinstance(value, PlainMini):
             self._modules[name] = value
-        else:
-            self._forget(name)
         object.__setattr__(self, name, value)
 
 
