@@ -68,6 +68,8 @@ check: $(VENV)/installed  ## is everything generated what the source gives?
 lint: $(VENV)/installed-test  ## ruff
 	$(BIN)/ruff check
 
+unit validate sample margins mutants: export OMP_NUM_THREADS = 1  # two processes at a time, a core each
+
 unit: $(VENV)/installed-test  ## the unit tests
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/browser
 
