@@ -93,7 +93,7 @@ bench: $(VENV)/installed-test  ## the grader beside stock nbgrader; the table go
 
 test: $(VENV)/installed-test  ## everything that CI runs, each part timed
 	@begin=$$(date +%s); table=""; \
-	for part in lint check validate sample browser unit; do \
+	for part in lint check validate sample demo browser unit; do \
 	  start=$$(date +%s); echo "== make $$part"; \
 	  $(MAKE) --no-print-directory $$part || exit 1; \
 	  table="$$table\n  $$part $$(( $$(date +%s) - start )) s"; \

@@ -11,6 +11,7 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.auth import Authenticator
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange import ExchangeFactory
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -138,11 +139,7 @@ def _show(console: Console, found: list[Chapter], students: list[Student], grade
     facts = {(item.student, row["exercise"]): row for item in graded for row in item.exercises}
     wrong: list[str] = []
     for chapter in found:
-        table = Table(title=f"{chapter.name}: points by exercise (down) and student (across)", title_justify="left")
-        table.add_column("exercise")
-        for student in students:
-            table.add_column(student.name, justify="right")
-        told = []
+        rows, told = [], []
         for name, exercise in chapter.exercises.items():
             cells = []
             for student in students:
@@ -154,11 +151,26 @@ def _show(console: Console, found: list[Chapter], students: list[Student], grade
                 wrong += [f"{student.name}, {name}: {complaint}"] if complaint else []
                 if due.sentence:
                     told.append((student.name, name, got, row["diagnoses"]))
-            table.add_row(f"{name} ({exercise.points})", *cells)
-        console.print(table)
+            rows.append((f"{name} ({exercise.points})", cells))
+        _tables(console, chapter, [student.name for student in students], rows)
         for student, name, got, sentences in told:
             console.print(f"  {student}, {name}, {points(got or 0)}: [dim]{escape(' / '.join(sentences))}[/]")
     return wrong
+
+
+def _tables(console: Console, chapter: Chapter, names: list[str], rows: list[tuple[str, list[str]]]) -> None:
+    """Exercises down, students across, as many to a table as the terminal is wide."""
+    wide = max(1, (console.width - max(len(label) for label, _ in rows) - 2) // (max(map(len, names)) + 2))
+    for start in range(0, len(names), wide):
+        table = Table(title=f"{chapter.name}: points" if not start else None, title_justify="left", box=SIMPLE,
+                      padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+        table.add_column("exercise", no_wrap=True)
+        for name in names[start:start + wide]:
+            table.add_column(name, justify="right", no_wrap=True)
+        for label, cells in rows:
+            table.add_row(label, *cells[start:start + wide])
+        console.print(table)
+        console.print()
 
 
 def _complaint(due: Expected, got: float | None, diagnoses: list[str], most: int) -> str:
