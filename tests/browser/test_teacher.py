@@ -29,6 +29,7 @@ def press(lab, frame, kind: str) -> str:
     modal = frame.locator(".modal.in")
     modal.wait_for(timeout=120_000)
     said = modal.inner_text()
+    lab.page.wait_for_timeout(500)  # until it has faded in
     lab.shot(kind)
     modal.get_by_role("button", name="Close").click()
     modal.wait_for(state="hidden")
