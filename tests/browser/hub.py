@@ -27,6 +27,7 @@ c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub_port}
 c.ConfigurableHTTPProxy.command = {proxy!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
+c.Spawner.env_keep.append("PYTHONPATH")  # the copy of the course, not what is installed
 c.JupyterHub.services[0]["command"] += ["--cull-every=1000"]
 c.JupyterHub.services += [{{"name": "test", "api_token": {token!r}}}]
 c.JupyterHub.load_roles += [{{"name": "test", "services": ["test"], "scopes": [
