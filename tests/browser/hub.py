@@ -27,7 +27,6 @@ c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub_port}
 c.ConfigurableHTTPProxy.command = {proxy!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
-c.Spawner.env_keep.append("PYTHONPATH")  # the copy of the course, not what is installed
 c.JupyterHub.services[0]["command"] += ["--cull-every=1000"]
 c.JupyterHub.services += [{{"name": "test", "api_token": {token!r}}}]
 c.JupyterHub.load_roles += [{{"name": "test", "services": ["test"], "scopes": [
@@ -170,7 +169,10 @@ def running(scratch: Path):
     for name in accounts:
         walls += ["--ro-bind", str(scratch / name), f"/etc/{name}"]
     walls += ["--die-with-parent", "--chdir", str(inside / "state")]
-    variables = {**environment(inside / "course", state / "home"), "HOME": str(inside / "state/home"),
+    # An editable install names the package's own folder: the course's cannot be listed, so a path would not find it.
+    (state / "path").mkdir()
+    (state / "path" / "convcraft").symlink_to(inside / "course" / "convcraft")
+    variables = {**environment(inside / "state/path", state / "home"), "HOME": str(inside / "state/home"),
                  "CONVCRAFT_STUDENTS": "ada ben",
                  "CONVCRAFT_STATE": str(inside / "state/hub")}
     command = [*walls, sys.executable, "-m", "jupyterhub", "-f", str(inside / "state/hub.py")]
