@@ -1,5 +1,5 @@
 # %% [markdown]
-# # BatchNorm
+# # 4 · BatchNorm
 #
 # - **At the end** you can normalise pictures, write BatchNorm and its gradient by hand, predict its running statistics,
 #   tell batch, layer, instance and group norm apart, and make a trained BatchNorm vanish into a convolution.
@@ -36,7 +36,8 @@ plots.use_style()
 # Left, the pixels as they are. All are positive, so a larger w and a larger b do nearly the same, and the bowl is a
 # long tilted valley. The step must be small enough for the steep walls, and so it is far too small for the gentle
 # floor. Right, the same pixels after subtracting their mean and dividing by their standard deviation. The bowl is
-# round: the steepest way down leads to the minimum.
+# round: the steepest way down leads to the minimum. (The step on the left is three quarters of the longest that the
+# bowl bears; on the right a third of it is enough.)
 #
 # How long the valley is can be measured: it is the ratio of the largest to the smallest curvature, the *condition
 # number*. Gradient descent needs a number of steps in proportion to it.
@@ -273,7 +274,7 @@ plt.show()
 
 # %% [markdown]
 # Without help the digits fade away: after ten layers a zero and a seven differ by a hundred-thousandth, and all that is
-# left is the biases talking to each other. The gradient fades in the same way on its way back. A good initialisation
+# left is the biases talking to each other. The gradient fades on its way back, too. A good initialisation
 # helps at the start, but the weights move, and each layer has to chase what the layers before it do.
 #
 # BatchNorm (Sergey Ioffe and Christian Szegedy, 2015) says: if a good scale is so useful, *enforce* it. Normalise
@@ -957,7 +958,7 @@ for batch_size in (2, 4, 16, 64, 256):
 #
 # $$\gamma \, \frac{(w * x + b) - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta \;=\; w' * x + b'$$
 #
-# Phones do this before they run a net: the BatchNorms are gone, the results are the same.
+# Programs that only run a net, on a phone for one, do this first: the BatchNorms are gone, the results are the same.
 #
 # ### Exercise 4.10 · Fold it in ●●●○○ 20 min
 #
@@ -1081,7 +1082,7 @@ print("at least half as many errors again in training mode:", errors[True] > 1.5
 print("less sure by 20 % or more among its own kind:", certain[1] < certain[0] - 0.2)
 
 # %% [markdown]
-# No error was raised, and the result looks plausible. That is what makes this the most frequent bug of all. Worse, the
+# No error was raised, and the result looks plausible. That is what makes this mistake so hard to notice. Worse, the
 # test has *written into the diary*: the running statistics now hold what the last batches looked like.
 #
 # **A batch of one.** One vector has no spread. PyTorch refuses, and it is right: every output would be β.

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 6 · What a module is
+# # 6 · What a module is
 #
 # **At the end** you can build `nn.Module`'s bookkeeping from nothing, write layers and containers of your own, and save
 # a training so that no power cut can cost you more than the last minutes.
