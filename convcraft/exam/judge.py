@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from convcraft.exam.compare import Comparison, compare
 from convcraft.exam.exercise import Aspect, Exercise
@@ -106,11 +107,10 @@ def _diagnose(exercise: Exercise, failed: list[Aspect], seen: dict[str, Record],
     """
     explained: dict[int, set[str]] = {}
     for index in range(len(exercise.misconceptions)):
-        mistaken = exercise.mistaken(index, seed)
+        mistaken, fails = exercise.mistaken(index, seed), _fails(exercise, index, seed)
         explained[index] = {
             item.name for item in failed
-            if item.name in seen and item.name in mistaken
-            and not _outcome(item, mistaken[item.name], expected[item.name])
+            if item.name in seen and item.name in fails
             and _same(item, seen[item.name], mistaken[item.name], expected[item.name])
         }
     order = sorted(explained, key=lambda index: -len(explained[index]))
@@ -121,6 +121,14 @@ def _diagnose(exercise: Exercise, failed: list[Aspect], seen: dict[str, Record],
                 sentences[item.name] = exercise.misconceptions[index].sentence
                 break
     return sentences
+
+
+@lru_cache(maxsize=2048)
+def _fails(exercise: Exercise, index: int, seed: int) -> frozenset[str]:
+    """The aspects in which misconception number `index` differs from the reference."""
+    mistaken, expected = exercise.mistaken(index, seed), exercise.expected(seed)
+    return frozenset(item.name for item in exercise.aspects()
+                     if item.name in mistaken and not _outcome(item, mistaken[item.name], expected[item.name]))
 
 
 def _same(item: Aspect, yours: Record, mistaken: Record, expected: Record) -> bool:

@@ -149,21 +149,26 @@ _Shell.displayhook_class.default_value = _Hook
 _Shell.display_pub_class.default_value = _Publisher
 
 
+def prepare() -> None:
+    """What every notebook needs first, done once before the fork. It starts no thread."""
+    _Shell.instance(config=_CONFIG)
+    matplotlib.use("module://matplotlib_inline.backend_inline")
+    torch.manual_seed(0)
+    numpy.random.seed(0)
+    convcraft.set_examiner(lambda name, answer: None)
+
+
 def run(stream: socket.socket, job: dict, exams: dict) -> None:
-    """Run the job's steps, in order.
+    """Run the job's steps, in order, in a fork of the process that `prepare` was called in.
 
     Args:
         job: `steps`, each `{"number", "code"}` or `{"number", "exam", "answer"}`; `seed`; `seconds` for a step.
         exams: name → (probe, banned operators).
     """
     voice = _Voice(stream)
-    shell = _Shell.instance(config=_CONFIG)
+    shell = _Shell.instance()
     shell.voice = voice
     sys.stdout, sys.stderr = _Stream(voice, "stdout"), _Stream(voice, "stderr")
-    matplotlib.use("module://matplotlib_inline.backend_inline")
-    torch.manual_seed(0)
-    numpy.random.seed(0)
-    convcraft.set_examiner(lambda name, answer: None)
     for step in job["steps"]:
         voice.begin(step["number"])
         if "code" in step:

@@ -118,6 +118,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 _NOSUID, _NODEV, _NOEXEC, _REC, _PRIVATE = 2, 4, 8, 16384, 1 << 18
+_HUGE, _COLLAPSE = 2**21, 25
 _SET_PDEATHSIG, _SET_DUMPABLE, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 36, 38
 
 
@@ -131,6 +132,23 @@ def become_nobody() -> None:
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
         _call("prctl", _SET_DUMPABLE, 1, 0, 0, 0)  # or /proc/self stays root's, and with it uid_map
+
+
+def use_huge_pages() -> None:
+    """Ask the kernel to gather this process's memory in huge pages: a fork copies one entry for each, not 512.
+
+    Kernels before Linux 6.1 decline, and nothing changes. Source: madvise(2), MADV_COLLAPSE.
+    """
+    if sys.platform != "linux":
+        return
+    with open("/proc/self/maps") as file:
+        areas = [line.split() for line in file]
+    for area, access, _, _, inode, *name in areas:
+        if inode != "0" or not access.startswith("rw") or name not in ([], ["[heap]"]):
+            continue
+        begin, end = (int(address, 16) for address in area.split("-"))
+        for page in range(-(-begin // _HUGE) * _HUGE, end - _HUGE + 1, _HUGE):
+            _libc.madvise(ctypes.c_void_p(page), ctypes.c_size_t(_HUGE), _COLLAPSE)
 
 
 def unshare() -> None:

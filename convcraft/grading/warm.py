@@ -31,8 +31,10 @@ def main() -> None:
         return
     with open(descriptors[0], "rb") as file:
         exams = pickle.load(file)
+    child.prepare()
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page
+    sandbox.use_huge_pages()
     wire.send_control(control, {"ready": os.getpid()})
     minders: dict[str, int] = {}
     parent = os.getppid()
