@@ -20,6 +20,12 @@ def _windows(x, kernel_size, stride=None, padding=0, fill=0.0):
     return F.pad(x, (pw, pw, ph, ph), value=fill).unfold(2, kh, sh).unfold(3, kw, sw)
 
 
+def _turned(x):
+    """The same numbers, last dimension first in memory: no `view` can merge any two of its dimensions."""
+    axes = tuple(reversed(range(x.ndim)))
+    return x.permute(axes).contiguous().permute(axes)
+
+
 # 2.1 max_pool2d ------------------------------------------------------------------------------------------------------
 
 
@@ -46,7 +52,7 @@ def max_pool2d(impl, draw):
                  "An empty place never wins, however small the numbers in the window are.",
                  lambda: [impl(draw.normal(2, 3, 7, 9) - 5, 3, 2, 1),
                           impl((draw.normal(2, 3, 6, 6) - 7) * 1e12, 2, 2, 1)])
-    yield habits(_HABITS, impl, lambda: (draw.distinct(2, 3, 6, 6), 2))
+    yield habits(_HABITS, impl, lambda: (_turned(draw.distinct(2, 3, 6, 6)), 2))
 
 
 @max_pool2d.misconception(
@@ -178,6 +184,28 @@ def max_in_a_float32_buffer(x, kernel_size, stride=None, padding=0):
 
 
 @max_pool2d.misconception(
+    "The search for the largest value began at 0, so a window without a positive value gives 0. Begin with something "
+    "that every value beats, or with a value of the window.")
+def max_begins_at_zero(x, kernel_size, stride=None, padding=0):
+    return F.max_pool2d(x, kernel_size, stride, padding).clamp_min(0)
+
+
+@max_pool2d.misconception(
+    "Without a stride both directions moved by the kernel's height. A 4×3 window that tiles the picture moves 4 down "
+    "and 3 to the right.")
+def max_moves_by_the_height(x, kernel_size, stride=None, padding=0):
+    return F.max_pool2d(x, kernel_size, _pair(kernel_size)[0] if stride is None else stride, padding)
+
+
+@max_pool2d.misconception(
+    "`view` works only where the numbers lie in memory in the order of the dimensions. `x` may be transposed, and then"
+    " your code stops: `reshape` copies where it must.")
+def max_needs_contiguous(x, kernel_size, stride=None, padding=0):
+    pooled = F.max_pool2d(x.view(-1, 1, *x.shape[2:]), kernel_size, stride, padding)
+    return pooled.view(*x.shape[:2], *pooled.shape[2:])
+
+
+@max_pool2d.misconception(
     "The values are right, but the way back to `x` is lost: `.item()`, `.data`, `.detach()`, NumPy or "
     "torch.tensor(...) cut the graph, and a net in front of this layer would never learn.")
 def max_cuts_the_graph(x, kernel_size, stride=None, padding=0):
@@ -257,7 +285,7 @@ def avg_pool2d(impl, draw):
                  "Here, too, `kernel_size`, `stride` and `padding` are a number or a pair (height, width).",
                  lambda: [impl(draw.normal(2, 3, 8, 9), (3, 2), (2, 1), (1, 0)),
                           impl(draw.normal(2, 3, 7, 9), (2, 5), (1, 3), (0, 2), False)])
-    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 6, 6), 2))
+    yield habits(_HABITS, impl, lambda: (_turned(draw.normal(2, 3, 6, 6)), 2))
 
 
 @avg_pool2d.misconception(
@@ -268,8 +296,8 @@ def avg_always_counts_the_border(x, kernel_size, stride=None, padding=0, count_i
 
 
 @avg_pool2d.misconception(
-    "`count_include_pad` makes no difference in your code: the border is never counted. By default its zeros count, "
-    "and the divisor is the same everywhere.")
+    "The border was left out of the count although nobody asked for that. Unless `count_include_pad` is given, it is "
+    "True: the border's zeros count, and the divisor is the same everywhere.")
 def avg_never_counts_the_border(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     return F.avg_pool2d(x, kernel_size, stride, padding, count_include_pad=False)
 
@@ -289,6 +317,23 @@ def avg_counts_what_is_not_zero(x, kernel_size, stride=None, padding=0, count_in
     if count_include_pad:
         return windows.mean((-2, -1))
     return windows.sum((-2, -1)) / (windows != 0).sum((-2, -1))
+
+
+@avg_pool2d.misconception(
+    "Only the values that are not zero were counted, and where there was none you divided by 1. That hides the 0/0, "
+    "but black pixels are still left out. Count places, not values.")
+def avg_counts_what_is_not_zero_but_one_at_least(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    windows = _windows(x, kernel_size, stride, padding)
+    if count_include_pad:
+        return windows.mean((-2, -1))
+    return windows.sum((-2, -1)) / (windows != 0).sum((-2, -1)).clamp_min(1)
+
+
+@avg_pool2d.misconception(
+    "With `count_include_pad=False` you did not pad at all, so windows are missing. The same windows hang over the "
+    "border with either setting; only the divisor changes.")
+def avg_does_not_pad_if_not_counted(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return F.avg_pool2d(x, kernel_size, stride, padding if count_include_pad else 0)
 
 
 @avg_pool2d.misconception(
@@ -359,9 +404,36 @@ def avg_swaps_height_and_width(x, kernel_size, stride=None, padding=0, count_inc
 
 
 @avg_pool2d.misconception(
+    "The zeros for the height were added to the width, and the other way round. `F.pad` starts at the last dimension: "
+    "left, right, then top, bottom.")
+def avg_pads_the_wrong_axis(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    stride, padding = kernel_size if stride is None else stride, _pair(padding)[::-1]
+    sums = _windows(x, kernel_size, stride, padding).sum((-2, -1))
+    if count_include_pad:
+        kh, kw = _pair(kernel_size)
+        return sums / (kh * kw)
+    return sums / _windows(torch.ones_like(x), kernel_size, stride, padding).sum((-2, -1))
+
+
+@avg_pool2d.misconception(
+    "Every result is a sum over all channels. With a convolution, that needs one kernel a channel and "
+    "`groups=channels`; otherwise each output channel adds up all input channels.")
+def avg_adds_up_the_channels(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_pool2d(x.sum(1, keepdim=True).expand_as(x), kernel_size, stride, padding, count_include_pad)
+
+
+@avg_pool2d.misconception(
     "Averages were kept in a float32 tensor whatever came in. Make it with the dtype of `x`.")
 def avg_in_a_float32_buffer(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     return _avg_pool2d(x, kernel_size, stride, padding, count_include_pad).float()
+
+
+@avg_pool2d.misconception(
+    "`view` was asked to merge dimensions of a tensor that is not contiguous, a transposed one for example, and that "
+    "it cannot do. `reshape` can.")
+def avg_needs_contiguous(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    pooled = _avg_pool2d(x.view(-1, 1, *x.shape[2:]), kernel_size, stride, padding, count_include_pad)
+    return pooled.view(*x.shape[:2], *pooled.shape[2:])
 
 
 @avg_pool2d.misconception(
@@ -426,6 +498,11 @@ def _avg_pool_kernel(channels, kernel_size):
     return torch.full((channels, 1, kh, kw), 1 / (kh * kw))
 
 
+def _as_a_layer(x, weight):
+    """What the convolution gives, or `weight` itself where it is none."""
+    return F.conv2d(x, weight, stride=(3, 2), groups=4) if isinstance(weight, torch.Tensor) else weight
+
+
 @exercise(points=6, reference=_avg_pool_kernel)
 def avg_pool_kernel(impl, draw):
     yield aspect("weight",
@@ -434,10 +511,10 @@ def avg_pool_kernel(impl, draw):
                  lambda: [impl(int(draw.integers(3, 7)), 3), impl(1, 2)])
     yield aspect("pairs",
                  "`kernel_size` is a number or a pair (height, width) again.",
-                 lambda: impl(int(draw.integers(2, 5)), (2, 5)))
+                 lambda: impl(int(draw.integers(2, 5)), (3, 5)))
     yield aspect("as a layer",
                  "With `groups=channels` and the pooling's stride, the convolution gives what average pooling gives.",
-                 lambda: F.conv2d(draw.normal(2, 4, 7, 9), impl(4, (3, 2)), stride=(3, 2), groups=4))
+                 lambda: _as_a_layer(draw.normal(2, 4, 7, 9), impl(4, (3, 2))))
 
 
 @avg_pool_kernel.misconception(
@@ -483,6 +560,13 @@ def kernel_divides_by_channels(channels, kernel_size):
 def kernel_divides_by_the_square(channels, kernel_size):
     kh, kw = _pair(kernel_size)
     return torch.full((channels, 1, kh, kw), 1 / kh**2)
+
+
+@avg_pool_kernel.misconception(
+    "Every weight is ¼, whatever the kernel's size. That is the share in a window of four places; a 3×3 window has "
+    "nine.")
+def kernel_of_quarters(channels, kernel_size):
+    return torch.full((channels, 1, *_pair(kernel_size)), 0.25)
 
 
 @avg_pool_kernel.misconception(
@@ -539,7 +623,7 @@ def _global_avg_pool2d(x):
 def global_avg_pool2d(impl, draw):
     yield aspect("values",
                  "Average each channel over all its pixels: (N, C, H, W) becomes (N, C).",
-                 lambda: impl(draw.normal(2, 3, 6, 4) + 1))
+                 lambda: impl((draw.normal(2, 3, 6, 4) + 1).clamp_min(0)))
     yield aspect("any size",
                  "Height and width may be anything, one pixel included.",
                  lambda: [impl(draw.normal(2, 3, height, width)) for height, width in ((7, 7), (1, 5), (9, 2), (1, 1))])
@@ -549,7 +633,7 @@ def global_avg_pool2d(impl, draw):
     yield aspect("transposed",
                  "A transposed picture, whose rows do not lie side by side in memory, is averaged like any other.",
                  lambda: impl(draw.normal(2, 3, 4, 5).mT))
-    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 5, 4),))
+    yield habits(_HABITS, impl, lambda: (_turned(draw.normal(2, 3, 5, 4)),))
 
 
 @global_avg_pool2d.misconception(
@@ -596,9 +680,23 @@ def global_takes_the_maximum(x):
 
 
 @global_avg_pool2d.misconception(
-    "Only one direction was averaged: a row or column of numbers a channel is left. Both H and W must go.")
+    "You averaged down the columns alone: one number a column is left, and the shape is (N, C, W). Both H and W must "
+    "go.")
 def global_averages_one_direction(x):
     return x.mean(2)
+
+
+@global_avg_pool2d.misconception(
+    "You averaged along the rows alone: one number a row is left, and the shape is (N, C, H). Average over the height,"
+    " too.")
+def global_averages_the_rows_alone(x):
+    return x.mean(3)
+
+
+@global_avg_pool2d.misconception(
+    "The sum was divided by how many pixels are not zero. A black pixel is a pixel: it counts in a mean.")
+def global_leaves_out_zeros(x):
+    return x.sum((2, 3)) / (x != 0).sum((2, 3))
 
 
 @global_avg_pool2d.misconception(
@@ -678,13 +776,13 @@ def max_pool2d_backward(impl, draw):
     yield aspect("default stride",
                  "Without a stride it is the kernel's size, as in the forward pass.",
                  lambda: [impl(draw.normal(2, 2, 3, 2), draw.distinct(2, 2, 9, 6), 3),
-                          impl(draw.normal(2, 2, 2, 3), draw.distinct(2, 2, 8, 9), (4, 3))])
+                          impl(draw.normal(2, 2, 2, 3), draw.distinct(2, 2, 8, 10), (4, 3))])
     yield aspect("pairs",
                  "`kernel_size` and `stride` are a number or a pair (height, width).",
-                 lambda: [impl(draw.normal(2, 2, 3, 8), draw.distinct(2, 2, 7, 9), (3, 2), (2, 1)),
-                          impl(draw.normal(2, 2, 6, 3), draw.distinct(2, 2, 7, 9), (2, 3), (1, 3))])
+                 lambda: [impl(draw.normal(2, 2, 3, 3), draw.distinct(2, 2, 7, 9), (3, 2), (2, 3)),
+                          impl(draw.normal(2, 2, 2, 7), draw.distinct(2, 2, 7, 9), (2, 3), (3, 1))])
     yield habits("`grad_out` and `x` stay as they were and need not be contiguous; float64 in gives float64 out.", impl,
-                 lambda: (draw.normal(2, 2, 3, 3), draw.distinct(2, 2, 6, 6), 2), gradient=False)
+                 lambda: (_turned(draw.normal(2, 2, 3, 3)), _turned(draw.distinct(2, 2, 6, 6)), 2), gradient=False)
 
 
 @max_pool2d_backward.misconception(
@@ -817,6 +915,35 @@ def back_divides_by_the_height(grad_out, x, kernel_size, stride=None):
 
 
 @max_pool2d_backward.misconception(
+    "Row and column inside the window changed places. The index counts along a row first, so how many whole rows fit "
+    "into it is the row, and what remains is the column.")
+def back_swaps_row_and_column(grad_out, x, kernel_size, stride=None):
+    (_, kw), (sh, sw) = _pair(kernel_size), _pair(kernel_size if stride is None else stride)
+    inside = _windows(x, kernel_size, stride).flatten(-2).argmax(-1)
+    rows = torch.arange(grad_out.shape[2])[:, None] * sh + inside % kw
+    columns = torch.arange(grad_out.shape[3]) * sw + inside // kw
+    places = (rows * x.shape[3] + columns).clamp_max(x.shape[2] * x.shape[3] - 1)
+    return torch.zeros_like(x).flatten(2).scatter_add(2, places.flatten(2), grad_out.flatten(2)).reshape(x.shape)
+
+
+@max_pool2d_backward.misconception(
+    "The index inside the window was added to the window's place in the flat picture. A row of the window is kW long, "
+    "a row of the picture W: take the index apart first.")
+def back_adds_flat_indices(grad_out, x, kernel_size, stride=None):
+    sh, sw = _pair(kernel_size if stride is None else stride)
+    inside = _windows(x, kernel_size, stride).flatten(-2).argmax(-1)
+    starts = torch.arange(grad_out.shape[2])[:, None] * sh * x.shape[3] + torch.arange(grad_out.shape[3]) * sw
+    places = (starts + inside).clamp_max(x.shape[2] * x.shape[3] - 1)
+    return torch.zeros_like(x).flatten(2).scatter_add(2, places.flatten(2), grad_out.flatten(2)).reshape(x.shape)
+
+
+@max_pool2d_backward.misconception(
+    "The winners were counted; `grad_out` was not used. A winner gets its window's gradient, whatever number that is.")
+def back_counts_the_wins(grad_out, x, kernel_size, stride=None):
+    return _max_pool2d_backward(torch.ones_like(grad_out), x, kernel_size, stride)
+
+
+@max_pool2d_backward.misconception(
     "The result is only as large as the windows reach. Pixels that no window reads have gradient 0, and they belong "
     "to the result: its shape is that of `x`.")
 def back_leaves_off_the_rest(grad_out, x, kernel_size, stride=None):
@@ -843,7 +970,7 @@ def back_moves_by_two(grad_out, x, kernel_size, stride=None):
     "The pair was read as (width, height). The first number belongs to the rows.")
 def back_swaps_height_and_width(grad_out, x, kernel_size, stride=None):
     stride = kernel_size if stride is None else stride
-    return _max_pool2d_backward(grad_out.mT, x.mT, kernel_size, stride).mT
+    return _spread_over(_first_maximum, grad_out, x, _pair(kernel_size)[::-1], _pair(stride)[::-1])
 
 
 @max_pool2d_backward.misconception(
@@ -852,6 +979,16 @@ def back_swaps_height_and_width(grad_out, x, kernel_size, stride=None):
 def back_writes_into_x(grad_out, x, kernel_size, stride=None):
     gradient = _max_pool2d_backward(grad_out, x, kernel_size, stride)
     return x.copy_(gradient)
+
+
+@max_pool2d_backward.misconception(
+    "`view` needs numbers that lie in memory in the order of the dimensions, and neither `x` nor `grad_out` promises "
+    "that. `flatten` and `reshape` do not need it.")
+def back_needs_contiguous(grad_out, x, kernel_size, stride=None):
+    n, c, h, w = x.shape
+    gradient = _max_pool2d_backward(grad_out.view(n * c, 1, *grad_out.shape[2:]), x.view(n * c, 1, h, w), kernel_size,
+                                    stride)
+    return gradient.view(n, c, h, w)
 
 
 @max_pool2d_backward.misconception(
@@ -929,7 +1066,7 @@ def upsample_nearest(impl, draw):
                  "A picture of one row, one column or one pixel works like any other.",
                  lambda: [impl(draw.normal(*shape), factor)
                           for shape, factor in (((2, 1, 1, 4), 3), ((1, 3, 4, 1), 2), ((2, 2, 1, 1), 4))])
-    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 3, 4), 2))
+    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 3, 4), 2))  # turned, it is too much for torch.kron
 
 
 @upsample_nearest.misconception(
@@ -992,6 +1129,21 @@ def nearest_always_doubles(x, scale_factor):
     "The new pixels blend their neighbours: that is bilinear. Nearest copies one pixel and invents no new values.")
 def nearest_that_blends(x, scale_factor):
     return F.interpolate(x, scale_factor=scale_factor, mode="bilinear")
+
+
+@upsample_nearest.misconception(
+    "Each pixel's copies all follow it along the row and spill into the next rows: you made scale_factor² copies and "
+    "reshaped. The copies below a pixel must come after its whole row.")
+def nearest_copies_along_the_row(x, scale_factor):
+    n, c, h, w = x.shape
+    return x.repeat_interleave(scale_factor * scale_factor, 3).reshape(n, c, h * scale_factor, w * scale_factor)
+
+
+@upsample_nearest.misconception(
+    "One direction is right, in the other the picture was laid side by side like tiles. Both directions need each "
+    "pixel beside itself.")
+def nearest_tiles_the_columns(x, scale_factor):
+    return x.repeat_interleave(scale_factor, 2).repeat(1, 1, 1, scale_factor)
 
 
 @upsample_nearest.misconception(
@@ -1082,9 +1234,10 @@ def upsample_bilinear(impl, draw):
                  "A picture of one row, one column or one pixel works with both settings, and so does the factor 1.",
                  lambda: [impl(draw.normal(2, 2, height, width), factor, corners) for corners in (False, True)
                           for height, width, factor in ((1, 4, 3), (5, 1, 2), (1, 1, 2), (1, 2, 1))])
-    yield habits("As always, `x` stays as it was and need not be contiguous, gradients flow through, and float64 in "
-                 "gives float64 out, computed in float64: coordinates and weights have the dtype of `x`.", impl,
-                 lambda: (draw.normal(2, 3, 4, 5), 3))
+    yield aspect("precision",
+                 "A float64 picture is computed in float64 throughout: coordinates and weights have the dtype of `x`.",
+                 lambda: [impl(draw.normal(2, 2, 4, 5).double(), 3), impl(draw.normal(1, 2, 5, 4).double(), 3, True)])
+    yield habits(_HABITS, impl, lambda: (_turned(draw.normal(2, 3, 4, 5)), 2))
 
 
 def _interpolated(x, coordinates, clamp=True):
@@ -1233,6 +1386,26 @@ def bilinear_in_one_direction(x, scale_factor, align_corners=False):
 
 
 @upsample_bilinear.misconception(
+    "Only the width grew. What you did along the rows must be done along the columns, too.")
+def bilinear_grows_in_width_alone(x, scale_factor, align_corners=False):
+    place = (_aligned if align_corners else _half_pixel)(x.shape[3], scale_factor)
+    return _interpolated(x, [torch.arange(x.shape[2]), place])
+
+
+@upsample_bilinear.misconception(
+    "Only the height grew. The same is missing for the width.")
+def bilinear_grows_in_height_alone(x, scale_factor, align_corners=False):
+    place = (_aligned if align_corners else _half_pixel)(x.shape[2], scale_factor)
+    return _interpolated(x, [place, torch.arange(x.shape[3])])
+
+
+@upsample_bilinear.misconception(
+    "Your result lies on its side: the picture was transposed for the second direction and not turned back.")
+def bilinear_lies_on_its_side(x, scale_factor, align_corners=False):
+    return _upsample_bilinear(x, scale_factor, align_corners).mT
+
+
+@upsample_bilinear.misconception(
     "With aligned corners you divide by H·scale_factor, so the last pixel falls short of the corner. Between the "
     "first and last of n pixels there are n − 1 steps, in both pictures.")
 def bilinear_counts_pixels_for_steps(x, scale_factor, align_corners=False):
@@ -1257,9 +1430,15 @@ def bilinear_divides_nothing_by_nothing(x, scale_factor, align_corners=False):
     "Coordinates were computed in float32 whatever the dtype of `x`. With float64 pictures the weights are then wrong"
     " in the eighth digit, and a gradient check fails: give arange the dtype of `x`.")
 def bilinear_with_float32_coordinates(x, scale_factor, align_corners=False):
-    places = _aligned if align_corners else _half_pixel
-    coordinates = [places(size, scale_factor).float() for size in x.shape[2:]]
-    return _interpolated(x, coordinates)
+    for dim in (2, 3):
+        size = x.shape[dim]
+        i = torch.arange(size * scale_factor)
+        place = i * (size - 1) / max(len(i) - 1, 1) if align_corners else (i + 0.5) / scale_factor - 0.5
+        place = place.clamp(0, size - 1)
+        low = place.floor().long()
+        share = (place - low).reshape(-1, *[1] * (3 - dim))
+        x = x.index_select(dim, low) * (1 - share) + x.index_select(dim, (low + 1).clamp_max(size - 1)) * share
+    return x
 
 
 @upsample_bilinear.misconception(
@@ -1348,15 +1527,22 @@ def _conv_transpose2d(x, weight, stride=1, padding=0):
 
 
 def _adjoint(impl, draw):
-    """⟨conv2d(y, weight), x⟩ and ⟨y, conv_transpose2d(x, weight)⟩, which are one number."""
-    numbers = []
+    """⟨conv2d(y, weight), x⟩ and ⟨y, conv_transpose2d(x, weight)⟩, which are one number, and the shape that it takes.
+
+    A result of another shape than `y` has no such number; then the shape speaks, not an error in the exam's own line.
+    """
+    seen = []
     for stride, padding in ((1, 0), (2, 1), ((1, 3), (2, 0))):
         weight, y = draw.normal(3, 2, 3, 3).double(), draw.normal(2, 2, 7, 9).double()
         with unwatched():
             forward = F.conv2d(y, weight, None, stride, padding)
         x = torch.ones_like(forward) + draw.normal(*forward.shape).double()
-        numbers += [(forward * x).sum(), (y * impl(x, weight, stride, padding)).sum()]
-    return numbers
+        stamped = impl(x, weight, stride, padding)
+        if not isinstance(stamped, torch.Tensor):
+            return stamped
+        product = y * stamped if stamped.shape == y.shape else stamped
+        seen += [(forward * x).sum(), torch.zeros(stamped.shape), product.double().sum()]
+    return seen
 
 
 @exercise(points=16, reference=_conv_transpose2d, bans=ops.CONVOLUTION)
@@ -1388,10 +1574,10 @@ def conv_transpose2d(impl, draw):
     yield aspect("adjoint",
                  "For every y, the sum of conv2d(y, weight) · x equals the sum of y · conv_transpose2d(x, weight), "
                  "stride and padding alike.",
-                 lambda: _adjoint(impl, draw))
+                 lambda: _adjoint(impl, draw), rtol=1e-4, atol=1e-3)
     yield habits("`x` and `weight` stay as they were and need not be contiguous, float64 in gives float64 out, and "
                  "gradients flow to both.", impl,
-                 lambda: (draw.normal(2, 1, 3, 4), draw.normal(1, 1, 3, 3), 2))
+                 lambda: (_turned(draw.normal(2, 1, 3, 4)), _turned(draw.normal(1, 1, 3, 3)), 2))
 
 
 def _stamped(x, weight, stride=1, padding=0):
@@ -1454,6 +1640,23 @@ def stamps_cut_one_side(x, weight, stride=1, padding=0):
 
 
 @conv_transpose2d.misconception(
+    "All of the padding was cut off at the bottom and right: the size is right, the picture is shifted. Half of it "
+    "belongs to the top and left.")
+def stamps_cut_at_the_end(x, weight, stride=1, padding=0):
+    (ph, pw), result = _pair(padding), _stamped(x, weight, stride)
+    return result[:, :, :result.shape[2] - 2 * ph, :result.shape[3] - 2 * pw]
+
+
+@conv_transpose2d.misconception(
+    "The canvas has s rows and columns too many, which no stamp reaches: H·s + kH instead of (H − 1)·s + kH. Between H"
+    " stamps there are H − 1 steps.")
+def stamps_on_too_large_a_canvas(x, weight, stride=1, padding=0):
+    (sh, sw), (ph, pw) = _pair(stride), _pair(padding)
+    result = F.pad(_stamped(x, weight, stride), (0, sw, 0, sh))
+    return result[:, :, ph:result.shape[2] - ph, pw:result.shape[3] - pw]
+
+
+@conv_transpose2d.misconception(
     "With padding 0 your result is empty: −0 is 0, so the slice [0:−0] ends where it starts. Count the end from the "
     "front, as size − padding.")
 def stamps_cut_to_minus_zero(x, weight, stride=1, padding=0):
@@ -1503,10 +1706,10 @@ def stamps_repeated_pixels(x, weight, stride=1, padding=0):
 
 
 @conv_transpose2d.misconception(
-    "This is an ordinary convolution of zero-padded input with the stride as step: the picture shrinks. A transposed "
+    "This is an ordinary convolution of the padded input, with the stride as step: the picture shrinks. A transposed "
     "convolution spreads each pixel out instead of gathering.")
 def stamps_as_convolution(x, weight, stride=1, padding=0):
-    return F.conv2d(x, weight.transpose(0, 1), None, stride, weight.shape[2] // 2)
+    return F.conv2d(x, weight.transpose(0, 1), None, stride, padding)
 
 
 @conv_transpose2d.misconception(
@@ -1538,6 +1741,14 @@ def stamps_swap_height_and_width(x, weight, stride=1, padding=0):
     "The stamps were added up in a float32 tensor. Give it the dtype of `x`: float64 in, float64 out.")
 def stamps_in_float32(x, weight, stride=1, padding=0):
     return _stamped(x, weight, stride, padding).float()
+
+
+@conv_transpose2d.misconception(
+    "`view` stopped on a tensor that is not contiguous. Neither `x` nor `weight` need be; `reshape` or `einsum` take "
+    "them as they come.")
+def stamps_need_contiguous(x, weight, stride=1, padding=0):
+    n, c, h, w = x.shape
+    return _stamped(x.view(n, c, h * w).view(n, c, h, w), weight.view(c, -1).view(weight.shape), stride, padding)
 
 
 @conv_transpose2d.misconception(

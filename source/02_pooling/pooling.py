@@ -28,8 +28,8 @@ def pair(value):
 #
 # ## Why pictures must shrink
 #
-# A 3×3 window sees nine pixels. The photograph below has 640 columns. When does a net that looks through such windows
-# see all of it at once?
+# A 3×3 window sees nine pixels. The photograph of this chapter has 640 columns. When does a net that looks through
+# such windows see all of it at once?
 #
 # Stack convolutions, and each one lets a result see two columns more. Put something that halves the picture between
 # them, and each block sees twice as far as the one before. Count both:
@@ -68,7 +68,7 @@ print(f"with a halving after each: {blocks} layers, and a result sees {seen} col
 # ![A window of two by two numbers steps over a four by four table; its largest value and its mean fill two smaller
 # tables](../../assets/02_pooling/max_and_average.gif)
 #
-# The lecture notes this course grew out of halve a stack of 16 channels in both ways. Here is what they print:
+# The lecture notes this course grew out of try both on a stack of 16 channels. Here is what they print:
 
 # %% tags=["demo"]
 x = torch.randn(1, 16, 14, 14, generator=torch.Generator().manual_seed(0))
@@ -175,14 +175,14 @@ with try_it("max_pool2d"):
 examine("max_pool2d", max_pool2d)
 
 # %% [markdown]
-# With stride 1 the picture keeps its size and every stroke gets fatter: a maximum of neighbours is what image
-# processing calls a dilation. With stride 2 the same fat picture is thinned out to a quarter.
+# With stride 1 and padding 1 the picture keeps its size and every stroke gets fatter: a maximum of neighbours is what
+# image processing calls a dilation. With stride 2 the same fat picture is thinned out to a quarter.
 #
 # ### Does pooling make a net blind to small shifts?
 #
-# One reads so everywhere: move the digit by a pixel, and the pooled picture stays the same. How true is it? Take all
-# 1,797 digits, enlarged to 28×28, move each by one pixel, and measure by how much each result changes, relative to its
-# size:
+# You will read it everywhere: move the digit by a pixel, and the pooled picture stays the same. How true is that? Take
+# all 1,797 digits, enlarged to 28×28, and move each by one pixel (the column that leaves at the right comes back at the
+# left). By how much does each result change, relative to its size?
 
 # %% tags=["demo"]
 large = F.interpolate(digits, size=28, mode="bilinear")
@@ -289,7 +289,7 @@ with try_it("avg_pool2d"):
 examine("avg_pool2d", avg_pool2d)
 
 # %% [markdown]
-# See the grey frame in the middle picture? The net behind this layer sees it, too.
+# See the dark frame in the middle picture? The net behind this layer sees it, too.
 #
 # ## A mean is a convolution, a maximum is not
 #
@@ -350,7 +350,7 @@ examine("avg_pool_kernel", avg_pool_kernel)
 
 # %% [markdown]
 # So a layer could start as an average and *learn* something better: that is a convolution with a stride, and many newer
-# nets shrink with nothing else. What a maximum does, no weight can learn.
+# nets shrink with nothing else. What a maximum does, no convolution can learn.
 #
 # ## One number a channel
 #
@@ -408,8 +408,8 @@ with try_it("global_avg_pool2d"):
 examine("global_avg_pool2d", global_avg_pool2d)
 
 # %% [markdown]
-# Shifts do not disturb it, but what does it tell? All ten digits take the same ink: a mean of raw pixels knows almost
-# nothing. Means of 512 *learned* channels know a lot: "how much fur, how much wheel, how much sky".
+# Shifts do not disturb it, but what does it tell? All ten digits take nearly the same ink: a mean of raw pixels knows
+# almost nothing. Means of 512 *learned* channels know a lot: "how much fur, how much wheel, how much sky".
 #
 # ## How a maximum learns
 #
@@ -618,8 +618,8 @@ print("gradient of the mean = nearest / 4:", torch.allclose(leaf.grad, F.interpo
 #   pictures coincide. Columns do the same with W.
 # - A picture of one row, one column or one pixel works with both settings, and so does the factor 1.
 # - PyTorch's upsampling functions (`interpolate`, `nn.Upsample`, `grid_sample`, `pixel_shuffle`) are off limits.
-# - As always, `x` stays as it was and need not be contiguous, gradients flow through, and float64 in gives float64 out,
-#   computed in float64: coordinates and weights have the dtype of `x`.
+# - A float64 picture is computed in float64 throughout: coordinates and weights have the dtype of `x`.
+# - As always, `x` stays as it was and need not be contiguous, float64 in gives float64 out, and gradients flow through.
 #
 # <details><summary>Hint 1: one direction first</summary>
 #
@@ -805,7 +805,8 @@ examine("conv_transpose2d", conv_transpose2d)
 #   What pattern is left comes from the random kernel alone, and training can remove it.
 # - **Nearest, then a convolution**: no pattern at all on a flat picture, whatever the kernel.
 #
-# Find the rule yourself. For which pairs of kernel and stride is the picture flat?
+# Does the rule hold both ways? Look for a kernel that is a multiple of its stride and not flat, and for a flat one that
+# is no multiple.
 
 # %% tags=["demo", "nbval-ignore-output"]
 def coverage(kernel_size, stride):
@@ -920,9 +921,9 @@ for axes, (name, picture) in zip(rows, {"bars, 4 columns a period": grille, **sh
 plt.show()
 
 # %% [markdown]
-# Every third pixel shows a third as many bars, as sharp as the true ones. The mean dims them to a third. Only windows
-# that overlap, and here cover just one period, tell the truth: at this size there is nothing but grey. That is why
-# careful nets blur, or let windows overlap, before they drop pixels.
+# Every third pixel shows a third as many bars, as sharp as the true ones. The mean of 3×3 keeps those false bars and
+# dims them to a third. Only windows that overlap, and here cover just one period, tell the truth: at this size there
+# is nothing but grey. That is why careful nets blur, or let windows overlap, before they drop pixels.
 #
 # ## What to keep
 #
@@ -935,7 +936,7 @@ plt.show()
 # 4. Growing by interpolation needs a convention. Half-pixel centres are the default; never mix them with aligned
 #    corners.
 # 5. A transposed convolution stamps: its weight is (in, out, kH, kW), it is the adjoint of the convolution, and its
-#    kernel should be a multiple of its stride.
+#    kernel's size should be a multiple of its stride.
 #
 # In production:
 #
