@@ -28,7 +28,7 @@ def relu(impl, draw):
         x = draw.normal(4, 6)
         return {"result": impl(x), "x afterwards": x}
 
-    yield aspect("values", "What is above 0 passes; everything else becomes 0.", lambda: impl(5 * draw.normal(4, 6)))
+    yield aspect("values", "What is above 0 passes; everything else becomes 0.", lambda: impl(5 * draw.distinct(4, 6)))
     yield aspect("shapes", "`x` has any shape, from a single number to (N, C, H, W); the result has the same shape.",
                  lambda: [impl(-draw.uniform(low=1, high=2)), impl(draw.normal(7)), impl(draw.normal(2, 3, 4, 5))])
     yield aspect("input left alone", "`x` stays as it was: the result is a new tensor.", left_alone)
@@ -46,8 +46,8 @@ def overwrites_x(x):
     return x
 
 
-@relu.misconception("The values are right, but autograd cannot follow: the graph was cut, by `detach`, `.data`, "
-                    "NumPy, `no_grad` or by building a fresh tensor out of numbers. No layer below this one would "
+@relu.misconception("Autograd cannot follow: the graph was cut, by `detach`, `.data`, NumPy, `no_grad`, by a mask "
+                    "returned in place of the numbers, or by building a fresh tensor. No layer below this one would "
                     "ever learn.")
 def cuts_the_graph(x):
     return x.detach().clamp(min=0)
@@ -71,8 +71,15 @@ def takes_the_maximum_along_an_axis(x):
     return torch.max(x, 0)
 
 
-@relu.misconception("Python's own `max` compares whole objects: it asks whether all of `x` is above 0, which has no "
-                    "single answer. Use an operation of tensors, one that works element by element.")
+@relu.misconception("`torch.max` with a number behind `x` takes it for an axis; its `.values` are the largest of each "
+                    "column. A whole axis is gone, and nothing was compared with 0. Look for the function that "
+                    "compares element by element.")
+def keeps_the_largest_of_each_column(x):
+    return torch.max(x, 0).values
+
+
+@relu.misconception("Python's own `max` and `if` want one answer for all of `x`, and a tensor has one for each of "
+                    "its numbers. Use an operation of tensors, one that works element by element.")
 def uses_pythons_max(x):
     return max(x, 0 * x)
 
@@ -93,6 +100,18 @@ def takes_the_step_function(x):
                     "not min(x, 0).")
 def keeps_the_negative(x):
     return x.clamp(max=0)
+
+
+@relu.misconception("`view` refuses a tensor whose numbers do not lie one behind the other in memory, a transposed "
+                    "one for instance. Operations that work element by element need no flattening at all.")
+def flattens_by_view(x):
+    return x.view(-1).clamp(min=0).view(x.shape)
+
+
+@relu.misconception("Large numbers were cut off at 6: that is ReLU6, a relative for small devices. ReLU itself has no "
+                    "ceiling.")
+def has_a_high_ceiling(x):
+    return x.clamp(0, 6)
 
 
 @relu.misconception("Large numbers were cut off at 1. ReLU has a floor and no ceiling: 5 stays 5.")
@@ -272,6 +291,12 @@ def takes_absolute_values_in_place(x):
     return x.abs_()
 
 
+@relu_.misconception("The floor became a ceiling: what was above 0 is 0 now, and the negative numbers are still "
+                     "there. ReLU keeps the other half.")
+def keeps_the_negative_in_place(x):
+    return x.clamp_(max=0)
+
+
 @relu_.misconception("`x` came back as it went in. Giving a loop variable or a local name another value changes no "
                      "tensor; write into the memory of `x`.")
 def changes_nothing(x):
@@ -423,8 +448,9 @@ class ForgetsTheChainRule(torch.autograd.Function):
         return (x > 0).to(grad_out.dtype)
 
 
-@ReLUFunction.misconception("`backward` handed the whole gradient on. Where `x` was not above 0 the result did not "
-                            "depend on it, so nothing may pass there.")
+@ReLUFunction.misconception("`backward` handed the whole gradient on. Where `x` was not above 0, the result did not "
+                            "depend on it, so nothing may pass there. (If you compare the *output* with 0: it is "
+                            "never below, so ≥ lets everything pass.)")
 class PassesEverything(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -447,6 +473,47 @@ class RectifiesTheGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_out):
         return grad_out.clamp(min=0)
+
+
+@ReLUFunction.misconception("Two masks were applied: one by the sign of `x`, as it should be, and one by the sign of "
+                            "the gradient. Negative gradients pass where `x` was above 0.")
+class RectifiesTwice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (x,) = ctx.saved_tensors
+        return grad_out.clamp(min=0) * (x > 0)
+
+
+@ReLUFunction.misconception("The mask is the wrong way round: the gradient came through where `x` was not above 0, and "
+                            "was stopped where it was.")
+class PassesTheOtherHalf(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (x,) = ctx.saved_tensors
+        return grad_out * (x <= 0)
+
+
+@ReLUFunction.misconception("`ctx.saved_tensors` is a tuple, even when one tensor was saved. Take the tensor out of it "
+                            "before you compare; the pattern `Square` shows how.")
+class ComparesTheTuple(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out * (ctx.saved_tensors > 0)
 
 
 @ReLUFunction.misconception("The gradient was multiplied by the output of ReLU. It is multiplied by the slope of "
@@ -522,9 +589,9 @@ class SavesWholeNumbers(torch.autograd.Function):
         return grad_out * passed
 
 
-@ReLUFunction.misconception("A tensor was kept as an attribute, like `ctx.x = x`. Inputs and outputs belong into "
+@ReLUFunction.misconception("A tensor was kept as an attribute, like `ctx.x = x`. Inputs and outputs belong in "
                             "`ctx.save_for_backward`: only there does autograd notice that one was changed in place, "
-                            "and only there is no memory leaked.")
+                            "and only there can it free the memory in time.")
 class KeepsAnAttribute(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -636,10 +703,14 @@ def leaky_relu(impl, draw):
                  lambda: impl(draw.normal(4, 6), 2.5))
     yield aspect("input left alone", "`x` is not changed.", lambda: _leaves_alone(impl, draw.normal(4, 6), 0.3))
     yield aspect("gradient", "Gradients flow: 1 on the positive side, `negative_slope` on the negative one.",
-                 lambda: gradients(lambda x: impl(x, 0.3), draw.normal(4, 5)))
+                 lambda: _values_and_gradient(lambda x: impl(x, 0.3), draw.normal(4, 5)))
     yield aspect("shapes and dtypes", "Shape and dtype stay, whatever they are.", lambda: [
         impl(-draw.uniform(low=1, high=2), 0.3), impl(draw.normal(2, 3, 4, 2), 0.3),
         impl(draw.normal(3, 4, dtype=torch.float64), 0.3), impl(draw.normal(5, 4).t(), 0.3)])
+
+
+def _values_and_gradient(function, x):
+    return {"gradient": gradients(function, x), "values": function(x)}
 
 
 def _leaves_alone(impl, x, *arguments):
@@ -714,6 +785,13 @@ def cuts_the_graph_leaking(x, negative_slope=0.01):
     return torch.where(x > 0, x, negative_slope * x)
 
 
+@leaky_relu.misconception("The values are right, but the leak itself was cut out of the graph: on the negative side "
+                          "the gradient is 0, and a dead unit stays dead. The gradient through the leak is what it is "
+                          "there for.")
+def cuts_the_leak(x, negative_slope=0.01):
+    return torch.where(x > 0, x, negative_slope * x.detach())
+
+
 @leaky_relu.alternative
 def by_choice(x, negative_slope=0.01):
     return torch.where(x > 0, x, negative_slope * x)
@@ -756,6 +834,11 @@ def sigmoid(impl, draw):
         x = _far(draw)
         return {"values": impl(x.clone()), "gradient": _gradient(impl, x)}
 
+    def kept():
+        x = 2 * draw.normal(3, 5)
+        return {"float64 input": impl(x.double()), "non-contiguous input": impl(2 * draw.normal(5, 3).t()),
+                "input left alone": impl(x), "x afterwards": x}
+
     yield aspect("values", "σ(x) = 1 / (1 + e⁻ˣ), for each number of `x` alone; the shape stays.",
                  lambda: [impl(3 * draw.normal(4, 6)), impl(draw.normal()), impl(draw.normal(2, 2, 3, 2))])
     yield aspect("far values", "In float32, far out to −1000 and 1000, the result is 0 and 1, never NaN.",
@@ -766,8 +849,7 @@ def sigmoid(impl, draw):
                  far_gradient, weight=2)
     yield aspect("gradient at 0", "At exactly 0 the gradient is 1/4, the steepest point of the curve.",
                  lambda: _gradient(impl, torch.cat([torch.zeros(3), draw.normal(3), -torch.zeros(2)])))
-    yield habits("float64 stays float64, a non-contiguous `x` is welcome, and `x` is left untouched.", impl,
-                 lambda: (2 * draw.normal(3, 5),), gradient=False)
+    yield aspect("habits", "float64 stays float64, a non-contiguous `x` is welcome, and `x` is left untouched.", kept)
 
 
 @sigmoid.misconception("This is the formula as it stands. Its value survives: 1/(1 + ∞) = 0. Its gradient does not: "
@@ -803,8 +885,8 @@ def computes_in_float64(x):
 
 
 @sigmoid.misconception("Everything is right but one point: at exactly 0 the gradient came out as 0, not 1/4. `abs` "
-                       "has the slope 0 at its corner, and so has everything computed from |x|. Choose between x and "
-                       "−x in another way.")
+                       "has the slope 0 at its corner, so has everything computed from |x|, and so has a 0.5 put in "
+                       "by hand. Choose between x and −x in another way.")
 def trips_over_the_corner(x):
     z = torch.exp(-x.abs())
     return torch.where(x >= 0, 1 / (1 + z), z / (1 + z))
@@ -827,6 +909,32 @@ def falls_where_it_should_rise(x):
                        "curve, but tanh needs half of x inside.")
 def forgets_the_half(x):
     return (1 + torch.tanh(x)) / 2
+
+
+@sigmoid.misconception("Brackets are missing: `1 / 1 + exp(−x)` divides first and then adds, so your numbers are above "
+                       "1. The whole sum 1 + e⁻ˣ stands below the line.")
+def forgets_the_brackets(x):
+    return 1 / 1 + torch.exp(-x)
+
+
+@sigmoid.misconception("This is a softmax over an axis of `x`: its numbers share 1 among themselves. A sigmoid looks "
+                       "at each number alone.")
+def takes_softmax_over_an_axis(x):
+    return torch.softmax(x, dim=-1)
+
+
+@sigmoid.misconception("`if` asks for one sign of all of `x`, but each number has its own. Let an operation of tensors "
+                       "choose, number by number.")
+def decides_for_the_whole(x):
+    if x >= 0:
+        return 1 / (1 + torch.exp(-x))
+    return torch.exp(x) / (1 + torch.exp(x))
+
+
+@sigmoid.misconception("`view` wants numbers that lie one behind the other in memory, and a transposed `x` has them in "
+                       "another order. No flattening is needed here.")
+def flattens_by_view_first(x):
+    return ((1 + torch.tanh(x.view(-1) / 2)) / 2).view(x.shape)
 
 
 @sigmoid.misconception("This is the hyperbolic tangent, from −1 to 1. The sigmoid runs from 0 to 1: scale and shift "
@@ -938,10 +1046,13 @@ def dead_fraction(impl, draw):
         x[:, units[4]] = 0
         x[:, units[5]] = draw.uniform(5, low=1, high=2)
         x[int(draw.integers(0, 5)), units[5]] = -0.5
-        return impl(x)
+        maps = -draw.uniform(3, 8, 2, 3, low=0.5, high=1)
+        maps[1, draw.distinct(8).argsort()[:3], 1, 2] = 0.25
+        return [impl(x), impl(maps)]
 
     def left_alone():
         x = _firing(draw, 2, 3, 5, 4)
+        x -= 0.01 * ((x == 0) & (x.amax((0, 2), keepdim=True) > 0))  # in living units, so that 0 and below differ
         return {"share": impl(x), "activations afterwards": x}
 
     yield aspect("a linear layer", "For a linear layer, activations are (N, C): N examples, C units.",
@@ -1031,11 +1142,48 @@ def gives_percent(activations):
     return 100 * (activations.transpose(0, 1).flatten(1) <= 0).all(1).float().mean().item()
 
 
-@dead_fraction.misconception("The share is right, but the caller's tensor is not the same any more: a method with an "
-                             "underscore at its end (`transpose_`, `clamp_`, …) changed it. Measuring changes "
-                             "nothing.")
+@dead_fraction.misconception("The share is right, but the caller's tensor has another shape now: `transpose_`, with an "
+                             "underscore at its end, turned it. Measuring changes nothing.")
 def changes_what_it_measures(activations):
     return (activations.transpose_(0, 1).flatten(1) <= 0).all(1).float().mean().item()
+
+
+@dead_fraction.misconception("The share is right, but negative activations of the caller's became 0: a method with an "
+                             "underscore at its end (`clamp_`, `relu_`) or an assignment wrote into them. Only look.")
+def rectifies_what_it_measures(activations):
+    return (activations.clamp_(min=0).transpose(0, 1).flatten(1) == 0).all(1).float().mean().item()
+
+
+@dead_fraction.misconception("You averaged (or added) over the places of a feature map before asking who fires. One "
+                             "place above 0 is enough to live, whatever the others say: averages hide it.")
+def averages_the_places(activations):
+    maps = activations.reshape(*activations.shape[:2], -1)
+    return (maps.mean(2) <= 0).all(0).float().mean().item()
+
+
+@dead_fraction.misconception("`reshape` and `view` cut memory into new rows; they exchange no axes. Your rows mix "
+                             "several units. First bring dimension 1 to the front, then flatten the others.")
+def reshapes_without_moving(activations):
+    return (activations.reshape(activations.shape[1], -1) <= 0).all(1).float().mean().item()
+
+
+@dead_fraction.misconception("You divided by the size of the batch. A share of units is divided by the number of "
+                             "units, the size of dimension 1.")
+def divides_by_the_batch(activations):
+    return (activations.transpose(0, 1).flatten(1) <= 0).all(1).sum().item() / len(activations)
+
+
+@dead_fraction.misconception("You divided by the number of all activations. What you count are units, and there are as "
+                             "many as dimension 1 is long.")
+def divides_by_everything(activations):
+    return (activations.transpose(0, 1).flatten(1) <= 0).all(1).sum().item() / activations.numel()
+
+
+@dead_fraction.misconception("The result was rounded to a whole number: `//` drops the fraction (so does `int`), and "
+                             "any share below 1 becomes 0.")
+def drops_the_fraction(activations):
+    dead = (activations.transpose(0, 1).flatten(1) <= 0).all(1)
+    return float(dead.sum().item() // len(dead))
 
 
 @dead_fraction.alternative
@@ -1091,10 +1239,19 @@ def kaiming_normal_(impl, draw):
                 "rows differ": bool(weight.std(0).mean() > spread / 2),
                 "columns differ": bool(weight.std(1).mean() > spread / 2)}
 
+    def slopes():
+        seen = {f"a = {slope:g}": _spread(_filled(impl, draw, 200, 60, negative_slope=slope), 60)
+                for slope in (0.5, 1.5)}
+        seed, weights = draw.seed(), [torch.full((20, 30), 7.0) for _ in range(2)]
+        for weight, slope in zip(weights, ({}, {"negative_slope": 0.0}), strict=True):
+            impl(weight, **slope, generator=torch.Generator().manual_seed(seed))
+        return {**seen, "left out, it is 0": torch.equal(*weights)}
+
     def in_place():
         weight = nn.Parameter(torch.full((100, 50), 7.0))
         result = impl(weight, generator=draw.generator())
-        return {"spread · √fan-in": _spread(weight, 50), "returns the weight": result is weight,
+        returns = "the weight" if result is weight else "nothing" if result is None else "something else"
+        return {"spread · √fan-in": _spread(weight, 50), "returns": returns,
                 "is still trained": weight.requires_grad, "is still a leaf": weight.is_leaf}
 
     def generator_alone():
@@ -1123,7 +1280,8 @@ def kaiming_normal_(impl, draw):
 
     yield aspect("linear weights", "For a linear weight (out_features, in_features), fan-in is in_features. There may "
                  "be a single output.", lambda: {"50 → 400": _spread(_filled(impl, draw, 400, 50), 50),
-                                                 "20000 → 1": _spread(_filled(impl, draw, 1, 20_000), 20_000)},
+                                                 "20000 → 1": _spread(_filled(impl, draw, 1, 20_000), 20_000),
+                                                 "3 → 6000": _spread(_filled(impl, draw, 6000, 3), 3)},
                  rtol=0.05, atol=0)
     yield aspect("convolution weights", "For a convolution weight (out_channels, in_channels / groups, kH, kW), "
                  "fan-in is in_channels / groups · kH · kW: the numbers that one output adds up.",
@@ -1131,9 +1289,7 @@ def kaiming_normal_(impl, draw):
                           "depthwise, 5×5": _spread(_filled(impl, draw, 200, 1, 5, 5), 25),
                           "16 → 60, length 5": _spread(_filled(impl, draw, 60, 16, 5), 80)}, rtol=0.09, atol=0)
     yield aspect("negative_slope", "A leaky ReLU passes more, so the variance is 2 / ((1 + a²) · fan-in), where a is "
-                 "the `negative_slope`.",
-                 lambda: {f"a = {slope:g}": _spread(_filled(impl, draw, 200, 60, negative_slope=slope), 60)
-                          for slope in (0.5, 1.5)}, rtol=0.05, atol=0)
+                 "the `negative_slope`.", slopes, rtol=0.05, atol=0)
     yield aspect("normal distribution", "The numbers are normally distributed around 0, each drawn for itself.",
                  shape_of_the_distribution, rtol=0, atol=0.045)
     yield aspect("in place", "It fills `weight` in place and returns it; `weight` may be an `nn.Parameter`, which is "
@@ -1203,6 +1359,43 @@ def forgets_to_square_the_slope(weight, negative_slope=0.0, generator=None):
     return _fill(weight, (2 / ((1 + negative_slope) * weight[0].numel())) ** 0.5, generator)
 
 
+@kaiming_normal_.misconception("The variance was multiplied by 1 + a². A leaky ReLU passes more than a ReLU, so its "
+                               "weights must be smaller: divide.")
+def multiplies_by_the_leak(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, (2 * (1 + negative_slope**2) / weight[0].numel()) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("The slope went in as (1 + a)². Each half of the numbers keeps its own share of the "
+                               "mean square, 1 and a²: square first, then add.")
+def squares_the_sum(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, (2 / ((1 + negative_slope) ** 2 * weight[0].numel())) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("Only the 2 (with the slope) is under the root; the fan-in stands outside of it. The "
+                               "standard deviation is the root of the whole fraction.")
+def leaves_the_fan_in_outside(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, (2 / (1 + negative_slope**2)) ** 0.5 / weight[0].numel(), generator)
+
+
+@kaiming_normal_.misconception("Only the denominator is under the root; the 2 stands outside of it, so each layer "
+                               "doubles the mean square. The standard deviation is the root of the whole fraction.")
+def leaves_the_2_outside(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, 2 / ((1 + negative_slope**2) * weight[0].numel()) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("The bias was counted: you divided by fan-in + 1. The fan-in is the number of inputs, "
+                               "and a bias that starts at 0 adds nothing.")
+def counts_the_bias(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, (2 / ((1 + negative_slope**2) * (weight[0].numel() + 1))) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("One side of the window was squared. A window need not be square: multiply its height "
+                               "by its width.")
+def squares_one_side(weight, negative_slope=0.0, generator=None):
+    fan_in = weight.shape[1] * weight.shape[-1] ** (weight.ndim - 2)
+    return _fill(weight, (2 / ((1 + negative_slope**2) * fan_in)) ** 0.5, generator)
+
+
 @kaiming_normal_.misconception("This is Glorot's rule, 2 / (fan-in + fan-out), made for tanh. It knows nothing of the "
                                "half that ReLU throws away.")
 def takes_glorots_rule(weight, negative_slope=0.0, generator=None):
@@ -1216,6 +1409,14 @@ def draws_uniform_numbers(weight, negative_slope=0.0, generator=None):
     bound = (6 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5
     with torch.no_grad():
         return weight.uniform_(-bound, bound, generator=generator)
+
+
+@kaiming_normal_.misconception("All weights are positive: `rand` draws from 0 to 1. Weights of one sign make every "
+                               "layer's output an average; look for the function with an n at its end.")
+def draws_positive_numbers(weight, negative_slope=0.0, generator=None):
+    numbers = torch.rand(weight.shape, generator=generator)
+    with torch.no_grad():
+        return weight.copy_(numbers * (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5)
 
 
 @kaiming_normal_.misconception("All outputs got the same weights: one row was drawn and repeated. Units that start "
@@ -1257,6 +1458,20 @@ def lets_autograd_watch(weight, negative_slope=0.0, generator=None):
                                "returns the weight, so that `w = kaiming_normal_(torch.empty(…))` works.")
 def returns_no_weight(weight, negative_slope=0.0, generator=None):
     _fill(weight, (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("The weight is filled, but what comes back is another tensor that shares its memory "
+                               "(`.data` and `detach()` make one). Return the `weight` that you were given.")
+def returns_its_data(weight, negative_slope=0.0, generator=None):
+    return weight.data.normal_(0, (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator=generator)
+
+
+@kaiming_normal_.misconception("`requires_grad` was switched off to fill the parameter and never on again (`detach_()` "
+                               "does the same): the optimizer will leave this layer as it is. Keep autograd from "
+                               "looking for a moment only.")
+def stops_the_training(weight, negative_slope=0.0, generator=None):
+    weight.requires_grad_(False)
+    return weight.normal_(0, (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator=generator)
 
 
 @kaiming_normal_.alternative
@@ -1316,9 +1531,20 @@ def _small_net():
     return nn.Sequential(nn.Linear(6, 5), nn.Sigmoid(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
 
 
+class _Offsets(nn.Module):
+    """A matrix that is learned and belongs to no linear layer, like the positions of a transformer."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2, 4))
+
+    def forward(self, x):
+        return x + self.weight.flatten()
+
+
 def _mixed_net():
-    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.LayerNorm(8), nn.Linear(8, 4), nn.Tanh(),
-                         nn.Linear(4, 3))
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), _Offsets(), nn.LayerNorm(8), nn.Linear(8, 4),
+                         nn.Tanh(), nn.Linear(4, 3))
 
 
 @exercise(points=10, reference=_norms)
@@ -1333,8 +1559,8 @@ def layer_gradients(impl, draw):
                  "respect to the layer's weight.", lambda: impl(draw.fill_(_small_net()), draw.normal(7, 6)))
     yield aspect("order", "They come in the order of `net.modules()`, layers inside of other modules included.",
                  lambda: impl(draw.fill_(_TwoBranches()), draw.normal(6, 4)))
-    yield aspect("linear layers alone", "Biases, convolutions and normalisation layers are left out.",
-                 lambda: impl(draw.fill_(_mixed_net()), draw.normal(3, 1, 4, 4)))
+    yield aspect("linear layers alone", "Biases, convolutions, normalisation layers and all other weights are left "
+                 "out.", lambda: impl(draw.fill_(_mixed_net()), draw.normal(3, 1, 4, 4)))
     yield aspect("old gradients", "Gradients that were there before the call do not count: call it twice, and the "
                  "numbers are the same.", old_gradients)
 
@@ -1344,6 +1570,52 @@ def layer_gradients(impl, draw):
 def adds_to_old_gradients(net, x):
     net(x).sum().backward()
     return [module.weight.grad.norm().item() for module in net.modules() if isinstance(module, nn.Linear)]
+
+
+@layer_gradients.misconception("The gradients were emptied behind the measurement, not before it. What was in `.grad` "
+                               "when your function was called went into its first result.")
+def empties_too_late(net, x):
+    net(x).sum().backward()
+    norms = [module.weight.grad.norm().item() for module in net.modules() if isinstance(module, nn.Linear)]
+    net.zero_grad()
+    return norms
+
+
+@layer_gradients.misconception("`backward` starts from a single number, and `net(x)` has many. Add them up to s first.")
+def forgets_the_sum(net, x):
+    net.zero_grad()
+    net(x).backward()
+    return [module.weight.grad.norm().item() for module in net.modules() if isinstance(module, nn.Linear)]
+
+
+@layer_gradients.misconception("The gradient of the bias went into the norm, too. The task asks for the weight's "
+                               "alone.")
+def mixes_the_bias_in(net, x):
+    layers = [module for module in net.modules() if isinstance(module, nn.Linear)]
+    found = [torch.autograd.grad(net(x).sum(), list(layer.parameters())) for layer in layers]
+    return [sum(gradient.square().sum().item() for gradient in gradients) ** 0.5 for gradients in found]
+
+
+@layer_gradients.misconception("For a matrix, `torch.linalg.norm(g, 2)` is its largest singular value (the spectral "
+                               "norm), which is close to the L2 norm of its entries, but smaller. Look for the norm "
+                               "of a vector, or leave the 2 out.")
+def takes_the_spectral_norm(net, x):
+    weights = [module.weight for module in net.modules() if isinstance(module, nn.Linear)]
+    return [torch.linalg.norm(gradient, 2).item() for gradient in torch.autograd.grad(net(x).sum(), weights)]
+
+
+@layer_gradients.misconception("Convolutions are in the list. The task asks for linear layers alone: one kind of "
+                               "module.")
+def takes_convolutions_too(net, x):
+    weights = [module.weight for module in net.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(net(x).sum(), weights)]
+
+
+@layer_gradients.misconception("Every parameter with two axes was taken for the weight of a linear layer. Other "
+                               "modules have matrices, too: ask the module what it is, not the tensor.")
+def takes_every_matrix(net, x):
+    weights = [parameter for parameter in net.parameters() if parameter.ndim == 2]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(net(x).sum(), weights)]
 
 
 @layer_gradients.misconception("The biases are in the list, too. The task asks for one number a linear layer, that of "
@@ -1464,15 +1736,36 @@ def _triangle(x):
     return (1 - (x - 1).abs()).clamp(min=0)
 
 
+class _Ceilings(TorchDispatchMode):
+    """Notices a `clamp` that cuts off from above; below Python, so does every way to write one."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = False
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function._schema.name in ("aten::clamp", "aten::clamp_"):
+            ceiling = kwargs.get("max", args[2] if len(args) > 2 else None)
+            self.seen |= ceiling is not None and float(torch.as_tensor(ceiling).min()) < float("inf")
+        return function(*args, **kwargs)
+
+
 @exercise(points=6, reference=_triangle, bans=frozenset({
     "aten::abs", "aten::abs_", "aten::minimum", "aten::fmin", "aten::clamp_max", "aten::hardtanh", "aten::hardtanh_"}))
 def hat(impl, draw):
+    def rise_and_fall():
+        x = draw.uniform(4, 6, low=0, high=2)
+        with _Ceilings() as ceilings:
+            result = impl(x)
+        return {"hat": result, "cut off from above": ceilings.seen}
+
     def outside():
         left, right = draw.uniform(6, low=-6, high=0), draw.uniform(6, low=2, high=8)
         return impl(torch.cat([left, draw.uniform(2, low=0.2, high=1.8), right]))
 
     yield aspect("values", "From 0 to 1 it rises in a straight line from 0 to 1; from 1 to 2 it falls back to 0.",
-                 lambda: impl(draw.uniform(4, 6, low=0, high=2)))
+                 rise_and_fall)
     yield aspect("corners", "Its corners are (0, 0), (1, 1) and (2, 0).",
                  lambda: impl(torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0])))
     yield aspect("outside", "To the left of 0 and to the right of 2 it is 0, however far you go.", outside)
@@ -1519,6 +1812,19 @@ def adds_two_slopes(x):
                    "longer the caller's. Use one that leaves its input alone.")
 def overwrites_x_with_hat(x):
     return F.relu(x, inplace=True) - 2 * F.relu(x - 1) + F.relu(x - 2)
+
+
+@hat.misconception("To the left of 0 the curve falls without end: the first term is `x` itself. It needs a ReLU as the "
+                   "others do, to start at 0 and not before.")
+def forgets_the_first_relu(x):
+    return x - 2 * F.relu(x - 1) + F.relu(x - 2)
+
+
+@hat.misconception("The values are right, but they were cut off from above (`clamp` with a `max`), which the task "
+                   "rules out. A ReLU has a floor and no ceiling; what bends the curve down is a ReLU with a negative "
+                   "factor.")
+def cuts_off_from_above(x):
+    return F.relu(x.clamp(max=1)) - F.relu(x - 1).clamp(max=1)
 
 
 @hat.misconception("The curve never comes down to 0 and stays there: at 2 the slope was changed by 2 instead of 1, so "
