@@ -1244,6 +1244,7 @@ def kaiming_normal_(impl, draw):
                 for slope in (0.5, 1.5)}
         seed, weights = draw.seed(), [torch.full((20, 30), 7.0) for _ in range(2)]
         for weight, slope in zip(weights, ({}, {"negative_slope": 0.0}), strict=True):
+            torch.default_generator.manual_seed(seed)  # whichever generator is used: that is not the question here
             impl(weight, **slope, generator=torch.Generator().manual_seed(seed))
         return {**seen, "left out, it is 0": torch.equal(*weights)}
 
@@ -1299,7 +1300,7 @@ def kaiming_normal_(impl, draw):
     yield aspect("no generator", "Without one, PyTorch's own generator is used, and two calls give two different "
                  "weights.", no_generator, rtol=0.15, atol=0)
     yield aspect("thirty layers", "Through 30 linear layers with ReLU, the mean square of the activations then stays "
-                 "of the same order of size.", thirty_layers, rtol=0, atol=9)
+                 "of the same order of magnitude.", thirty_layers, rtol=0, atol=9)
 
 
 def _fill(weight, deviation, generator):
@@ -1359,6 +1360,12 @@ def forgets_to_square_the_slope(weight, negative_slope=0.0, generator=None):
     return _fill(weight, (2 / ((1 + negative_slope) * weight[0].numel())) ** 0.5, generator)
 
 
+@kaiming_normal_.misconception("Left out, `negative_slope` is 0, as the task's signature says, since most layers have "
+                               "a plain ReLU behind them. Your default is another number.")
+def leaks_by_default(weight, negative_slope=0.01, generator=None):
+    return _fill(weight, (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator)
+
+
 @kaiming_normal_.misconception("The variance was multiplied by 1 + a². A leaky ReLU passes more than a ReLU, so its "
                                "weights must be smaller: divide.")
 def multiplies_by_the_leak(weight, negative_slope=0.0, generator=None):
@@ -1411,8 +1418,8 @@ def draws_uniform_numbers(weight, negative_slope=0.0, generator=None):
         return weight.uniform_(-bound, bound, generator=generator)
 
 
-@kaiming_normal_.misconception("All weights are positive: `rand` draws from 0 to 1. Weights of one sign make every "
-                               "layer's output an average; look for the function with an n at its end.")
+@kaiming_normal_.misconception("All weights are positive: `rand` draws uniformly from 0 to 1. The task asks for normal "
+                               "numbers around 0; the function you want has one letter more.")
 def draws_positive_numbers(weight, negative_slope=0.0, generator=None):
     numbers = torch.rand(weight.shape, generator=generator)
     with torch.no_grad():
@@ -1572,7 +1579,7 @@ def adds_to_old_gradients(net, x):
     return [module.weight.grad.norm().item() for module in net.modules() if isinstance(module, nn.Linear)]
 
 
-@layer_gradients.misconception("The gradients were emptied behind the measurement, not before it. What was in `.grad` "
+@layer_gradients.misconception("The gradients were emptied after the measurement, not before it. What was in `.grad` "
                                "when your function was called went into its first result.")
 def empties_too_late(net, x):
     net(x).sum().backward()

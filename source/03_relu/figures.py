@@ -130,18 +130,19 @@ def scale() -> Figure:
 
 
 def corners() -> Figure:
-    """Three ReLUs on the left, their sum on the right."""
-    x = torch.linspace(-1, 3, 401)
-    parts = [("relu(x)", x.relu(), plots.BLUE, "-"), ("−2 relu(x − 1)", -2 * (x - 1).relu(), plots.RED, "--"),
-             ("relu(x − 2)", (x - 2).relu(), plots.GREEN, "-.")]
+    """Four ReLUs on the left, their sum on the right: another curve than the one that is to be built."""
+    x = torch.linspace(-1, 4, 501)
+    parts = [("relu(x)", x.relu(), plots.BLUE, "-"), ("−relu(x − 1)", -(x - 1).relu(), plots.RED, "--"),
+             ("−relu(x − 2)", -(x - 2).relu(), plots.ORANGE, ":"), ("relu(x − 3)", (x - 3).relu(), plots.GREEN, "-.")]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.9), sharex=True)
     for name, part, colour, style in parts:
         left.plot(x, part, style, color=colour, linewidth=2.2, label=name)
-    left.legend(loc="lower left")
-    left.set(title="three ReLUs", xlabel="x", xticks=range(-1, 4))
+    left.legend(loc="upper left")
+    left.set(title="four ReLUs", xlabel="x", xticks=range(-1, 5), ylim=(-3.2, 4.4))
     right.plot(x, sum(part for _, part, _, _ in parts), color=plots.PURPLE, linewidth=2.5)
     right.set(title="their sum", xlabel="x", ylim=(-0.6, 1.6), yticks=(0, 1))
-    for slope, place in (("slope 1", (0.1, 0.75)), ("1 − 2 = −1", (1.55, 0.75)), ("−1 + 1 = 0", (2.1, 0.12))):
+    for slope, place in (("slope 1", (0.35, 0.7)), ("1 − 1 = 0", (1.1, 1.12)), ("0 − 1 = −1", (2.55, 0.7)),
+                         ("−1 + 1 = 0", (3, 0.12))):
         right.annotate(slope, place, fontsize=9, color="#444444", ha="right" if place[0] < 1 else "left")
     for axes in (left, right):
         axes.axhline(0, color="#CCCCCC", linewidth=0.8, zorder=0)

@@ -44,8 +44,8 @@ print("does the same as both layers:", difference < 1e-5)
 #
 # $$\mathrm{ReLU}(x) = \max(x, 0)$$
 #
-# ReLU stands for *rectified linear unit*. It has no weights and looks at each number alone. One calls it as a function
-# or puts it into a net as a module; both do the same.
+# ReLU stands for *rectified linear unit*. It has no weights and looks at each number alone. You can call it as a
+# function or put it into a net as a module; both do the same.
 
 # %% tags=["demo"]
 row = torch.tensor([-2.0, -0.5, 0.0, 0.5, 2.0])
@@ -185,8 +185,8 @@ examine("relu_", relu_)
 # %% [markdown]
 # ## 3.3 · The way back
 #
-# A layer is understood when its backward is written by hand. For ReLU that takes one line, and three chances to get it
-# wrong.
+# A layer is understood when its backward is written by hand. For ReLU that is one line, which can go wrong in three
+# ways.
 #
 # Let $L$ be the loss and $y = \mathrm{ReLU}(x)$. What comes in from above is $\partial L/\partial y$, a tensor of the
 # shape of $y$. The chain rule multiplies it by the slope of ReLU:
@@ -201,8 +201,8 @@ examine("relu_", relu_)
 # through.
 #
 # **The corner.** At exactly 0 there is no slope: from the left it is 0, from the right 1. Any number between would be a
-# fair choice (a *subgradient*). PyTorch chose 0, and so do we. That is no rarity: a ReLU on top of another layer's ReLU
-# gets exact zeros by the thousand.
+# fair choice (a *subgradient*). PyTorch chose 0, and so do we. Exact zeros are common: where a picture is black, or the
+# ReLUs below give nothing but 0, a unit without a bias gets exactly 0.
 #
 # **The memory.** Between forward and backward, something must be kept: how else would `backward` know which numbers
 # passed? `torch.autograd.Function` has a place for it. Here is a function that squares, as a pattern:
@@ -221,7 +221,7 @@ class Square(torch.autograd.Function):
 
 
 x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
-Square.apply(x).sum().backward()            # apply, not forward: autograd does not see a direct call of forward
+Square.apply(x).sum().backward()            # apply, not forward: only apply tells autograd of the backward
 print(x.grad.tolist())
 
 # %% [markdown]
@@ -236,7 +236,8 @@ print(x.grad.tolist())
 # - `backward` multiplies the gradient that comes in by the slope: 1 where `x` was above 0, 0 elsewhere.
 # - At exactly 0, where the curve has its corner, the gradient is 0.
 # - Keep one tensor for `backward`, with no more bytes than `x` has, and hand it over through `ctx.save_for_backward`.
-#   (Not as an attribute: `ctx.x = x` hides `x` from autograd, which can then not warn you when somebody overwrites it.)
+#   (`ctx.x = x` would hide `x` from autograd, which can then not warn you when somebody overwrites it. Only a mask,
+#   which nobody else holds, may be an attribute.)
 # - The gradient that comes in is not yours: it stays as it was.
 # - Two calls do not disturb each other: each `backward` uses what its own `forward` kept.
 # - PyTorch's own ReLU is off limits.
@@ -426,6 +427,8 @@ examine("dead_fraction", dead_fraction)
 #
 # $$\mathrm{LeakyReLU}(x) = \begin{cases}x & x > 0\\ a\,x & x \le 0\end{cases}$$
 #
+# Here it stands beside ReLU and the sigmoid, the older curve that section 3.6 is about, each above its slope:
+#
 # ![Three curves over their slopes: the sigmoid, flat at both ends, its slope at most one quarter; ReLU, slope 0 or 1;
 # leaky ReLU, slope 0.1 or 1](../../assets/03_relu/curves.svg)
 #
@@ -511,9 +514,9 @@ print("leaky ReLU above 75 %:     ", recovered["leaky ReLU"][-1] > 0.75)
 #
 # $$\sigma(x) = \frac{1}{1 + e^{-x}}, \qquad \sigma'(x) = \sigma(x)\,(1-\sigma(x))$$
 #
-# It still sits at the end of nets that answer yes or no, and inside of gates. As a bend between layers it has a flaw,
-# and the notes name it: *badly scaled weights drive a sigmoid's gradient to nothing.* In numbers, for one sigmoid
-# behind one weight:
+# It still sits at the end of nets that answer yes or no, and inside recurrent nets, where it decides how much of a
+# number is let through. As a bend between layers it has a flaw, and the notes name it: *badly scaled weights drive a
+# sigmoid's gradient to nothing.* In numbers, for one sigmoid behind one weight:
 
 # %% tags=["demo"]
 print("   w·x       σ        slope σ'")
@@ -538,7 +541,8 @@ print("gradients:", big.grad.tolist())
 
 # %% [markdown]
 # The value at −100 is right by luck: $e^{100}$ does not fit into a float32 and becomes ∞, and 1/∞ is 0. Its gradient is
-# 0·∞, and that is NaN. One such number in a batch, and after the next step every weight of the net is NaN.
+# 0·∞, and that is NaN. One such number in a batch, and after the next step all weights below are NaN; one batch later
+# nothing but NaN comes out.
 #
 # ### Exercise 3.6 · A sigmoid that survives ●●●●○ 20 min
 #
@@ -621,7 +625,7 @@ examine("sigmoid", sigmoid)
 # - One number for each linear layer: the L2 norm of the gradient of s = net(x).sum() with respect to the layer's
 #   weight.
 # - They come in the order of `net.modules()`, layers inside of other modules included.
-# - Biases, convolutions and normalisation layers are left out.
+# - Biases, convolutions, normalisation layers and all other weights are left out.
 # - Gradients that were there before the call do not count: call it twice, and the numbers are the same.
 # - The result is a list of Python floats.
 #
@@ -694,7 +698,8 @@ with try_it("layer_gradients"):
 # %% [markdown]
 # With sigmoids the first layer's gradient is fifteen orders of magnitude smaller than the last one's. A step of
 # training that moves the last layer by a thousandth does not move the first at all: float32 keeps seven digits, and the
-# change is lost in rounding. With ReLUs all 30 layers get about the same.
+# change is lost in rounding. With ReLUs all 30 layers get about the same. (In the figure, the lower ReLU line belongs
+# to weights that are smaller by the factor √2: as flat, but 23,000 times lower. Section 3.8 puts that right.)
 #
 # ![Gradient norm over 30 layers on a logarithmic axis: for sigmoids a straight line that falls from a thousand at layer
 # 30 to a millionth of a millionth at layer 1; for ReLU two flat lines, one for each scale of the
@@ -734,7 +739,8 @@ with try_it("layer_gradients"):
 #
 # $$v = \frac{2}{\text{fan-in}}$$
 #
-# The 2 is called the *gain* (squared). Without it each layer halves the signal: thirty layers leave 2⁻³⁰, a billionth.
+# The 2 is the square of what is called the *gain*, √2. Without it each layer halves the signal: thirty layers leave
+# 2⁻³⁰, a billionth.
 #
 # ![Mean square of the activations over 30 ReLU layers: with variance 3 over fan-in it grows to nearly a hundred
 # thousand, with 2 over fan-in it stays near 1, with 1 over fan-in it falls below a
@@ -753,13 +759,14 @@ with try_it("layer_gradients"):
 # - For a linear weight (out_features, in_features), fan-in is in_features. There may be a single output.
 # - For a convolution weight (out_channels, in_channels / groups, kH, kW), fan-in is in_channels / groups · kH · kW: the
 #   numbers that one output adds up. One-dimensional convolutions (out, in, k) go the same way.
-# - A leaky ReLU passes more, so the variance is 2 / ((1 + a²) · fan-in), where a is the `negative_slope`.
+# - A leaky ReLU passes more, so the variance is 2 / ((1 + a²) · fan-in), where a is the `negative_slope`. Left out, it
+#   is 0.
 # - The numbers are normally distributed around 0, each drawn for itself.
 # - It fills `weight` in place and returns it; `weight` may be an `nn.Parameter`, which is still trained afterwards.
 # - All randomness comes from `generator`: the same seed gives the same weights, and PyTorch's own generator is not
 #   touched.
 # - Without one, PyTorch's own generator is used, and two calls give two different weights.
-# - Through 30 linear layers with ReLU, the mean square of the activations then stays of the same order of size.
+# - Through 30 linear layers with ReLU, the mean square of the activations then stays of the same order of magnitude.
 # - Do the arithmetic yourself: `nn.init.kaiming_normal_` would pass, and you would have learned nothing.
 #
 # The exam measures means and spreads. It does not ask in which order you draw.
@@ -868,10 +875,11 @@ plots.explore(through_the_layers, activation=["ReLU", "leaky ReLU", "tanh", "sig
 #
 # One bend looks poor next to the smooth curves of mathematics. But corners add up. A term $c\cdot\mathrm{ReLU}(x-t)$
 # changes the slope by $c$ at the place $t$, and does nothing to the left of it. So you can read a curve of straight
-# pieces from left to right and write down one ReLU for each corner.
+# pieces from left to right and write down one ReLU for each corner. The plateau in the figure has the slopes 0, 1, 0,
+# −1, 0. At its four corners they change by 1, −1, −1 and 1, and these are the factors of its four ReLUs.
 #
-# ![Left, three ReLUs that start at 0, 1 and 2 with slopes 1, −2 and 1; right, their sum, a triangle from 0 up to 1 and
-# back to 0](../../assets/03_relu/corners.svg)
+# ![Left, four ReLUs that start at 0, 1, 2 and 3 with slopes 1, −1, −1 and 1; right, their sum, a plateau: up from 0 to
+# 1, level, and down to 0 again](../../assets/03_relu/corners.svg)
 #
 # ### Exercise 3.9 · A hat ●●○○○ 10 min
 #
@@ -886,12 +894,11 @@ plots.explore(through_the_layers, activation=["ReLU", "leaky ReLU", "tanh", "sig
 # - To the left of 0 and to the right of 2 it is 0, however far you go.
 # - Gradients flow (1 on the way up, −1 on the way down, 0 outside); shape and dtype stay, and so does `x`.
 # - ReLUs, sums and constants alone. The ReLU may be `torch.relu` or your own; `abs`, `minimum`, `fmin`, `hardtanh` and
-#   a cut-off from above (`clamp_max`, `relu6`) are off limits.
+#   a cut-off from above (`clamp` with a `max`, `clamp_max`, `relu6`) are off limits.
 #
 # <details><summary>Hint 1: slopes</summary>
 #
-# From left to right the slopes are 0, 1, −1, 0. By how much does the slope change at each of the three corners? (The
-# figure shows the pieces, if you are stuck.)
+# From left to right the slopes are 0, 1, −1, 0. By how much does the slope change at each of the three corners?
 #
 # </details>
 
@@ -981,7 +988,8 @@ print("gradients:", x.grad.tolist())
 
 # %% [markdown]
 # **Zeros to begin with.** If all weights and biases start at 0, all that arrives at a ReLU is exactly 0. Its gradient
-# there is 0, so nothing below ever moves.
+# there is 0, so nothing below ever moves. The weights above it see only zeros and get no gradient either: the last bias
+# alone can learn.
 
 # %% tags=["demo"]
 net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
