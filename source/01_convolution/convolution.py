@@ -23,8 +23,8 @@ plots.use_style()
 # ## 1.1 A window that slides
 #
 # Here is a photograph of the Summer Palace in Beijing. You see at once where the roof ends and the sky begins. A
-# computer gets numbers: one for each pixel, 0 for black and 1 for white. Some of those at the top of the roof are
-# printed below, in percent.
+# computer gets numbers: one for each pixel, 0 for black and 1 for white. Some of the numbers at the top of the roof
+# are printed below, in percent.
 
 # %% tags=["demo"]
 palace = data.photo("china", height=120).mean(dim=0)  # the mean of red, green and blue is a grey picture
@@ -33,8 +33,8 @@ plots.images([palace, roof], [f"the palace {tuple(palace.shape)}", f"its top {tu
 print((100 * roof[2:8, 6:18]).int().numpy())
 
 # %% [markdown]
-# **How does one find an edge in a grid of numbers?** Let a network find out: connect every pixel with every output and
-# let training do the rest. That has two faults, and the first one can be counted.
+# **How does one find an edge in a grid of numbers?** One way is to let a network find out: connect every pixel with
+# every output, and let training do the rest. That has two faults. The first one can be counted.
 
 # %% tags=["demo"]
 def count_parameters(layer):
@@ -77,14 +77,15 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 # The upper left number is 1·1 + 2·(−1) + 0·0 + 1·2 = 1. A kernel of 2 finds two places on 3 numbers, so the result is
 # 2×2.
 #
-# Write `cross_correlate(image, kernel)`. (Why it is not called `convolve`, you will see right after.)
+# Write `cross_correlate(image, kernel)`. (Why it is not called `convolve`: see the next section.)
 #
 # - Two loops over the places (p, q) are fine.
 # - Neither the image nor the kernel has to be square.
 # - The smallest kernel is 1×1; the largest is as large as the image and leaves one number.
-# - Both inputs stay as they were, gradients flow to both, and float64 inputs give a float64 result. (Gradients flow by
-#   themselves as long as every sum stays a tensor.)
-# - PyTorch's own convolutions and `F.unfold` are off limits, here and in all exercises of this chapter.
+# - Both inputs stay as they were, gradients flow to both, and float64 inputs give a float64 result. (Gradients flow
+#   by themselves as long as every sum stays a tensor.)
+# - An input need not be contiguous in memory (`image.T` is not), here and in Exercises 1.4 to 1.6.
+# - PyTorch's own convolutions and `F.unfold` are off limits, here and in Exercises 1.4 to 1.6.
 #
 # <details><summary>Hint 1: where to start</summary>
 #
@@ -167,8 +168,8 @@ print("F.conv2d with the kernel turned by 180°:", F.conv2d(bright_pixel, kernel
 # %% [markdown]
 # ## 1.2 What a kernel sees
 #
-# Nine numbers decide what the window looks for. Nine times 1/9 takes the mean of a neighbourhood and blurs. A 1 in the
-# middle and zeros around it copies the image. What do nine numbers look like that find an edge?
+# Nine numbers decide what the window looks for. Nine times 1/9 takes the mean of a neighbourhood and blurs. A 1 in
+# the middle and zeros around it copies the image. Which nine numbers find an edge?
 #
 # An edge is a place where brightness changes. To see a change, one has to **subtract**: this side minus that side.
 
@@ -196,8 +197,8 @@ print("F.conv2d with the kernel turned by 180°:", F.conv2d(bright_pixel, kernel
 #
 # - The result is one float32 tensor of shape (2, 1, 3, 3), its numbers are 0, ±1 and ±2.
 # - Either sign is right for each of them: left minus right finds the same edges as right minus left.
-# - On flat ground both answer 0; where brightness grows by 1 a pixel, the kernel whose business it is answers 8 or −8,
-#   the other 0.
+# - On flat ground both answer 0; where brightness grows by 1 per pixel, the kernel whose business it is answers 8 or
+#   −8, the other 0.
 #
 # <details><summary>Hint 1: from words to numbers</summary>
 #
@@ -244,15 +245,15 @@ examine("edge_kernels", edge_kernels)
 # ![The photograph of the palace; its vertical edges; its horizontal edges; and both together, a drawing in black lines
 # on white.](../../assets/01_convolution/edges_of_the_palace.svg)
 #
-# Nobody tells a network to look for edges. Yet when A. Krizhevsky and colleagues trained theirs on a million
-# photographs in 2012, its first layer had learned kernels much like these, for edges in all directions. In section 1.6
-# you will watch one being learned.
+# Nobody tells a network to look for edges. Yet when A. Krizhevsky and colleagues trained a network on a million
+# photographs in 2012, many kernels of its first layer became much like these, for edges in all directions. In section
+# 1.6 you will watch one being learned.
 
 # %% [markdown]
 # ## 1.3 How large is the result?
 #
-# In PyTorch the sliding window is a layer, `nn.Conv2d`. These are the lines that the lecture notes this course grew out
-# of begin with: one picture of 28×28 pixels goes in, and there are three kernels, hence three pictures (*channels*)
+# In PyTorch the sliding window is a layer, `nn.Conv2d`. The lecture notes this course grew out of begin with the
+# lines below: one picture of 28×28 pixels goes in, and there are three kernels, hence three pictures (*channels*)
 # come out.
 
 # %% tags=["demo"]
@@ -319,9 +320,9 @@ hook.remove()
 # - All five numbers may be given at once, in the order of the signature below.
 # - Where not even one window fits, raise a `ValueError`; a window that just fits counts.
 #
-# By hand: 28 numbers with padding 1 are 30. A kernel of 3 can start at 0, 1, …, 27. With a stride of 2 it starts at 0,
-# 2, …, 26: that is 14 times, as PyTorch said above. With a dilation of 4, too, the kernel reaches over 9 numbers, and
-# the starts are 0, 2, …, 20: 11.
+# By hand: 28 numbers with padding 1 are 30. A kernel of 3 can start at 0, 1, …, 27. With a stride of 2 it starts at
+# 0, 2, …, 26: that is 14 times, as PyTorch said above. With a dilation of 4 as well, the kernel reaches over 9
+# numbers, and the starts are 0, 2, …, 20: 11.
 #
 # Write `conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1)`; it takes and returns whole numbers
 # (`int`).
@@ -372,8 +373,8 @@ with try_it("conv_output_size"):
 examine("conv_output_size", conv_output_size)
 
 # %% [markdown]
-# Now move the window yourself. The picture has 9×9 pixels; grey is padding. Two things to find out: which padding keeps
-# the size for kernels of 3, 5 and 7? And with a stride of 3, is there a pixel that no window looks at?
+# Now move the window yourself. The picture has 9×9 pixels; grey is padding. Two things to find out: which padding
+# keeps the size for kernels of 3, 5 and 7? And when does a stride leave pixels that no window looks at?
 
 # %% tags=["demo", "nbval-ignore-output"]
 from matplotlib import pyplot as plt
@@ -406,8 +407,9 @@ def draw_window(kernel_size, stride, padding, dilation, window):
 plots.explore(draw_window, kernel_size=(3, 7), stride=(1, 4), padding=(0, 3), dilation=(1, 3), window=(0, 48))
 
 # %% [markdown]
-# For an odd kernel, a padding of (kernel_size − 1) / 2 keeps the size at stride 1. And yes: a stride loses pixels where
-# it does not come out even. In PyTorch's documentation your function stands as one line:
+# For an odd kernel, a padding of (kernel_size − 1) / 2 keeps the size at stride 1. A stride loses pixels at the end
+# where it does not come out even, and between the windows where it is larger than the kernel. In PyTorch's
+# documentation your function stands as one line:
 #
 # $$H_\text{out} = \left\lfloor \frac{H + 2 \cdot \text{padding} - \text{dilation} \cdot (\text{kernel\_size} - 1) - 1}
 # {\text{stride}} \right\rfloor + 1$$
@@ -442,8 +444,8 @@ for settings in (dict(padding=1), dict(padding=2), dict(padding=2, stride=2)):
     print(f"{settings!s:<28}", tuple(F.conv2d(x, weight, **settings).shape))
 
 # %% [markdown]
-# 26, 28 and 14 again, now for 5×5 kernels. Can you get them from the formula? 28 + 2 − 5 + 1 = 26; 28 + 4 − 5 + 1 = 28;
-# and half of that, rounded down, plus one: ⌊27 / 2⌋ + 1 = 14.
+# 26, 28 and 14 again, now for 5×5 kernels. Can you get them from the formula? 28 + 2 − 5 + 1 = 26, then
+# 28 + 4 − 5 + 1 = 28, and with stride 2 it is ⌊(28 + 4 − 5) / 2⌋ + 1 = 14.
 #
 # For sizes that may be a number or a pair, here is a little helper. You may use it in your answers.
 
@@ -654,9 +656,9 @@ with try_it("unfold"):
     print(f"at stride 1 the columns hold {copies:.0f} numbers for every number of the picture")
 
 # %% [markdown]
-# The price stands in the last line: 25 copies of every pixel. PyTorch's CPU and GPU kernels pay it piece by piece, or
-# find ways around it, but the matrix product stays at the heart. (K. Chellapilla, S. Puri and P. Simard described the
-# trick in 2006; you will meet it as *im2col*.)
+# The price stands in the last line: 25 copies of every pixel. PyTorch's code pays it piece by piece, or finds ways
+# around it, but the matrix product stays at its heart. (K. Chellapilla, S. Puri and P. Simard described the trick in
+# 2006; you will meet it as *im2col*.)
 
 # %% [markdown]
 # ## 1.6 Gradients go back
@@ -781,14 +783,15 @@ examine("conv2d_backward", conv2d_backward)
 
 # %% [markdown]
 # Look at what goes back to `x`: each gradient, times the kernel, laid down and added up. Seen from one pixel, the
-# windows that saw it lie up and to the left, and it met the kernel's numbers in reverse order. At stride 1 `grad_x` is
-# therefore a cross-correlation of `grad_out` with the kernel **turned by 180°**, which is the convolution of
-# mathematics. Here it is, after all.
+# windows that saw it begin above it and to its left. The next window to the right met it with the kernel's next
+# number to the *left*: the order is reversed. At stride 1 and without padding, `grad_x` is therefore the
+# cross-correlation of `grad_out` (with kernel_size − 1 zeros around it) and the kernel **turned by 180°**, which is the
+# convolution of mathematics. Here it is, after all.
 #
 # ### A kernel is learned
 #
-# Now use your gradient. Run Sobel's first kernel over the photograph, and keep the result alone. Can training find the
-# kernel? Start from zeros, and let each step go downhill by the mean squared error; its gradient with respect to the
+# Now use your gradient. Run Sobel's first kernel over the photograph, and keep nothing but the result. Can training
+# find the kernel? Start from zeros, and let each step reduce the mean squared error; its gradient with respect to the
 # output is `2 * (out - target) / count`.
 
 # %% tags=["demo"]
@@ -809,8 +812,8 @@ with try_it("edge_kernels, conv2d and conv2d_backward"):
     print(learned.detach().round(decimals=1)[0, 0] + 0)  # + 0 makes 0 of −0
 
 # %% [markdown]
-# Sobel's kernel, found from examples. (At step 10 it has run too far: that is the momentum.) Every kernel in every
-# network is found like this one, by these gradients.
+# Sobel's kernel, found from examples. (At step 10 it has run too far, at step 30 it has swung back: that is the
+# momentum.) Every kernel in every network is found like this one, by these gradients.
 
 # %% [markdown]
 # ## 1.7 What a layer costs
@@ -820,7 +823,7 @@ with try_it("edge_kernels, conv2d and conv2d_backward"):
 # so it has few parameters, and still multiplies at every pixel.
 #
 # Where the bill is too high, `groups` makes it smaller. The channels are split into groups, and a filter looks at its
-# own group alone. In the extreme every filter looks at a single channel; that is called *depthwise*.
+# own group alone. At the extreme every filter looks at a single channel; that is called *depthwise*.
 #
 # ![Four input channels and four output channels as dots, a line for each kernel. groups=1: all 16 lines. groups=2: the
 # upper two and the lower two are joined among themselves, 8 lines. groups=4: four lines straight
@@ -933,7 +936,7 @@ examine("count_cost", count_cost)
 # - Without strides, each further layer widens the view by `kernel_size - 1`.
 # - A stride spreads out all layers behind it, but not the layer itself. Several strides multiply.
 # - A dilation pulls the kernel apart; the holes count into the view.
-# - Kernel, stride and dilation may change from layer to layer.
+# - Kernel, stride and dilation may change from layer to layer; the list itself stays as it was.
 #
 # <details><summary>Hint 1: two numbers</summary>
 #
@@ -995,10 +998,10 @@ with try_it("receptive_field"):
 examine("receptive_field", receptive_field)
 
 # %% [markdown]
-# Three 3×3 layers see as far as one 7×7 layer, with 27 weights instead of 49 and two more nonlinearities in between.
-# That is why the networks after 2014 are built of 3×3 kernels (K. Simonyan, A. Zisserman). Strides and dilations see
-# further still, with the same 27; the last picture shows what a dilation costs: it looks at nine pixels and misses
-# those in between.
+# Three 3×3 layers see as far as one 7×7 layer, with 27 weights instead of 49, and leave room for a nonlinear function
+# after each layer (the story of another chapter). That is why most convolutional networks since 2014 are built of 3×3
+# kernels (K. Simonyan, A. Zisserman). Strides and dilations see further still, with the same 27; the last picture
+# shows what a dilation costs: it looks at nine pixels and misses those in between.
 
 # %% [markdown]
 # ## 1.9 What can go wrong

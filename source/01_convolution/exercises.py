@@ -37,6 +37,17 @@ def _whole(draw, low, high):
     return int(draw.integers(low, high))
 
 
+def _item(result, index, count):
+    """One of the `count` things that an answer returns together."""
+    if result is None:
+        return None  # that a `return` is missing will be told
+    if not isinstance(result, (tuple, list)):
+        raise ValueError(f"the task wants a tuple of {count} results, not one {type(result).__name__[:40]}")
+    if len(result) <= index:
+        raise ValueError(f"the task wants a tuple of {count} results, and there are {len(result)} in yours")
+    return result[index]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # cross_correlate
 
@@ -101,6 +112,12 @@ def turns_the_kernel(image, kernel):
     return _correlate_image_by_windows(image, kernel.T)
 
 
+@cross_correlate.misconception("The result lies on its side: what belongs to place (p, q) stands at (q, p). The first "
+                               "index counts downwards, in the result as in the image.")
+def lays_the_result_on_its_side(image, kernel):
+    return _correlate_image_by_windows(image, kernel).T
+
+
 @cross_correlate.misconception("Height and width of the kernel are exchanged when the window is cut out. In "
                                "`kernel.shape` the height comes first. With square kernels nobody notices.")
 def exchanges_height_and_width(image, kernel):
@@ -112,7 +129,7 @@ def exchanges_height_and_width(image, kernel):
     return out
 
 
-@cross_correlate.misconception("The sums left PyTorch, by `.item()`, `float()` or `torch.tensor()`, so autograd lost "
+@cross_correlate.misconception("The sums left PyTorch, by `.item()`, `torch.tensor()` or NumPy, so autograd lost "
                                "their trace. Put the 0-dimensional tensor itself into the result.")
 def takes_items(image, kernel):
     out = torch.empty(image.shape[0] - kernel.shape[0] + 1, image.shape[1] - kernel.shape[1] + 1, dtype=image.dtype)
@@ -175,19 +192,25 @@ def _sobel():
 
 
 def _either_sign(mine, right):
-    return mine if (mine * right).sum() >= 0 else -mine
+    """A kernel with the sign that suits the right one; where neither does, with one that does not depend on its own."""
+    agreement = (mine * right).sum() or mine.flatten() @ torch.arange(mine.numel(), dtype=mine.dtype)
+    return mine if agreement >= 0 else -mine
 
 
 def _sizes_in_order(kernels):
     """Each kernel's numbers without their signs, sorted; shape and dtype stay as they are."""
+    if not isinstance(kernels, torch.Tensor):
+        return kernels
     return kernels.abs().flatten(1).sort().values.reshape(kernels.shape)
 
 
 def _on_ramps(kernels, draw):
     """How strongly each kernel answers to flat ground, and to a slope that rises to the right, or downwards."""
-    flat, slope = draw.uniform(1, low=1, high=5), draw.uniform(1, low=1, high=3)
+    if not isinstance(kernels, torch.Tensor):
+        return kernels
+    flat, slope = _whole(draw, 4, 20) / 4, _whole(draw, 4, 12) / 4  # quarters: their sums leave no rounding errors
     to_the_right = (slope * torch.arange(5.0)).expand(5, 5)
-    grounds = torch.stack([flat.expand(5, 5), to_the_right, to_the_right.T])[:, None]
+    grounds = torch.stack([torch.full((5, 5), flat), to_the_right, to_the_right.T])[:, None]
     return F.conv2d(grounds, kernels).abs().mean((2, 3))
 
 
@@ -199,7 +222,7 @@ def edge_kernels(impl, draw):
                  "column on the left.", lambda: impl()[0], view=_either_sign)
     yield aspect("horizontal edges", "Kernel 1 answers to horizontal edges: it compares the row below with the row "
                  "above.", lambda: impl()[1], view=_either_sign)
-    yield aspect("slopes", "On flat ground both answer 0; where brightness grows by 1 a pixel, the kernel whose "
+    yield aspect("slopes", "On flat ground both answer 0; where brightness grows by 1 per pixel, the kernel whose "
                  "business it is answers 8 or −8, the other 0.", lambda: _on_ramps(impl(), draw))
 
 
@@ -207,6 +230,18 @@ def edge_kernels(impl, draw):
                             "kernel must compare columns, not rows.")
 def exchanges_the_pair():
     return _sobel().flip(0)
+
+
+@edge_kernels.misconception("Both kernels look for vertical edges. The second one must compare rows: the row below "
+                            "with the row above.")
+def compares_columns_twice():
+    return _sobel()[[0, 0]]
+
+
+@edge_kernels.misconception("Both kernels look for horizontal edges. The first one must compare columns: the one on "
+                            "the right with the one on the left.")
+def compares_rows_twice():
+    return _sobel()[[1, 1]]
 
 
 @edge_kernels.misconception("Both sides of the kernel have the same sign, so it adds left and right and answers to "
@@ -288,10 +323,11 @@ def _uneven(draw, stride):
 
 
 def _size_or_error(impl, *numbers):
+    """In words, so that a size and an error can be compared."""
     try:
-        return impl(*numbers)
+        return f"a size of {impl(*numbers)}"
     except ValueError:
-        return "ValueError"
+        return "a ValueError"
 
 
 @exercise(points=8, reference=_count_starts)
@@ -310,7 +346,8 @@ def conv_output_size(impl, draw):
                           for stride in (1, 2, 3, 2, 3)])
     yield aspect("no room", "Where not even one window fits, raise a `ValueError`; a window that just fits counts.",
                  lambda: [_size_or_error(impl, *numbers) for numbers in (
-                     (5, 5), (3, 7, 1, 2), (9, 3, 2, 1, 5), (4, 5), (2, 7, 1, 2), (8, 3, 1, 0, 4), (4, 6, 3))])
+                     (5, 5), (3, 5, 1, 2), (3, 7, 1, 2), (9, 3, 2, 1, 5),
+                     (4, 5), (2, 7, 1, 2), (8, 3, 1, 0, 4), (4, 6, 3))])
 
 
 @conv_output_size.misconception("The last step was counted although its window hangs over the border: round down, not "
@@ -358,6 +395,43 @@ def forgets_the_first_window(size, kernel_size, stride=1, padding=0, dilation=1)
                                 "layer has no output at all; a size of zero or less would come up much later.")
 def raises_nothing(size, kernel_size, stride=1, padding=0, dilation=1):
     return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
+
+
+@conv_output_size.misconception("The number of places was divided by the stride. Of the places 0 to 4, a stride of 2 "
+                                "keeps three: 0, 2 and 4. Divide the room to move, and the first place comes on top.")
+def divides_the_places(size, kernel_size, stride=1, padding=0, dilation=1):
+    return _count_starts(size, kernel_size, 1, padding, dilation) // stride
+
+
+@conv_output_size.misconception("The dilation was added to the kernel's size once. Each of the kernel_size − 1 gaps "
+                                "grows by dilation − 1: draw a kernel of 4 with dilation 3.")
+def adds_the_dilation_once(size, kernel_size, stride=1, padding=0, dilation=1):
+    return _count_starts(size, kernel_size + dilation - 1, stride, padding)
+
+
+@conv_output_size.misconception("The kernel was compared with the picture without its padding, so a layer was refused "
+                                "whose window fits once the zeros are there.")
+def forgets_the_padding_in_the_check(size, kernel_size, stride=1, padding=0, dilation=1):
+    if dilation * (kernel_size - 1) + 1 > size:
+        raise ValueError("no window fits")
+    return _count_starts(size, kernel_size, stride, padding, dilation)
+
+
+@conv_output_size.misconception("When it was checked whether a window fits, the kernel was taken without its dilation. "
+                                "The holes need room, too.")
+def forgets_the_dilation_in_the_check(size, kernel_size, stride=1, padding=0, dilation=1):
+    if kernel_size > size + 2 * padding:
+        raise ValueError("no window fits")
+    return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
+
+
+@conv_output_size.misconception("Room below zero was cut off towards zero: `int(-2 / 3)` is 0, and one window seems to "
+                                "fit. Ask whether there is room before you divide.")
+def cuts_off_towards_zero(size, kernel_size, stride=1, padding=0, dilation=1):
+    result = int((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) + 1
+    if result < 1:
+        raise ValueError("no window fits")
+    return result
 
 
 @conv_output_size.misconception("A window that just fits was refused. As large as the padded picture is not too "
@@ -464,7 +538,32 @@ def adds_the_bias_for_every_channel(x, weight, bias=None, stride=1, padding=0):
 
 @conv2d.misconception("The bias was forgotten.")
 def forgets_the_bias(x, weight, bias=None, stride=1, padding=0):
-    return _correlate(x, weight, stride, padding)
+    out = _correlate(x, weight, stride, padding)
+    return out if bias is None else out + 0 * bias.sum()  # autograd sees a bias that changes nothing
+
+
+@conv2d.misconception("No gradient reaches one of the three inputs: it was not used, or it was cut off by `.detach()`, "
+                      "`.data`, `torch.tensor(...)` or NumPy. Use the tensor itself.")
+def cuts_off_the_weight(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight.detach(), stride, padding), bias)
+
+
+@conv2d.misconception("The bias was added along the height: a bias of shape (O, 1) meets the rows. It belongs to "
+                      "dimension 1, the channels; give it one dimension more.")
+def adds_the_bias_along_the_height(x, weight, bias=None, stride=1, padding=0):
+    out = _correlate(x, weight, stride, padding)
+    return out if bias is None else out + bias[:, None]
+
+
+@conv2d.misconception("The bias was added again at every place of the kernel. It is added once for an output pixel, "
+                      "when all products are summed.")
+def adds_the_bias_for_every_place(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride, padding), None if bias is None else bias * weight[0, 0].numel())
+
+
+@conv2d.misconception("The channels came out last, (N, H′, W′, O). PyTorch keeps them in second place: (N, O, H′, W′).")
+def puts_the_channels_last(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride, padding), bias).permute(0, 2, 3, 1)
 
 
 @conv2d.misconception("The stride was ignored: the window moved by one pixel at a time.")
@@ -608,8 +707,8 @@ def _columns(windows):
 
 def _twice(impl, draw):
     """The result on a large picture, and whether it took about as many operators as on a small one."""
-    _, few = count_operators(lambda: impl(draw.normal(1, 2, 5, 5), 2, 1, 1))
-    result, many = count_operators(lambda: impl(draw.normal(1, 2, 17, 20), 2, 1, 1))
+    _, few = count_operators(lambda: impl(draw.normal(1, 2, 5, 5), 2, 1, 2))
+    result, many = count_operators(lambda: impl(draw.normal(1, 2, 17, 20), 2, 1, 2))
     return [result, "no loop" if many <= few + 5 else "more operators on a larger picture"]
 
 
@@ -693,6 +792,23 @@ def unfolds_with_exchanged_pairs(x, kernel_size, stride=1, padding=0):
                       "width.")
 def unfolds_with_exchanged_padding(x, kernel_size, stride=1, padding=0):
     return _columns(_windows(x, kernel_size, stride, _pair(padding)[::-1]))
+
+
+@unfold.misconception("The stride's two numbers are exchanged: the first one is the step downwards (height).")
+def unfolds_with_exchanged_stride(x, kernel_size, stride=1, padding=0):
+    return _columns(_windows(x, kernel_size, _pair(stride)[::-1], padding))
+
+
+@unfold.misconception("The last row and the last column of windows are missing: where the window has taken all its "
+                      "steps, it stands at one place more than it took steps.")
+def unfolds_one_window_short(x, kernel_size, stride=1, padding=0):
+    return _columns(_windows(x, kernel_size, stride, padding)[:, :, :-1, :-1])
+
+
+@unfold.misconception("The result is always float32: a buffer made by `torch.zeros(...)` or `torch.empty(...)` is, "
+                      "whatever `x` is. Tell it the dtype of `x`.")
+def unfolds_into_single_precision(x, kernel_size, stride=1, padding=0):
+    return _columns(_windows(x, kernel_size, stride, padding)).float()
 
 
 @unfold.misconception("The numbers are right, but Python visits the windows one by one. Loop over the places of the "
@@ -795,15 +911,16 @@ def _backward_case(draw, size, kernel, stride=1, padding=0):
 @exercise(points=22, reference=_gradients_of_pytorch, bans=ops.CONVOLUTION | ops.AUTOGRAD)
 def conv2d_backward(impl, draw):
     yield aspect("grad_bias", "`grad_bias[o]` is the sum of `grad_out` over pictures, rows and columns of channel o.",
-                 lambda: impl(*_backward_case(draw, (5, 6), (2, 3)))[2])
+                 lambda: _item(impl(*_backward_case(draw, (5, 6), (2, 3))), 2, 3))
     yield aspect("grad_weight", "`grad_weight[o, c, i, j]` adds up, over the whole batch, `grad_out` times the number "
-                 "of `x` that this weight met.", lambda: impl(*_backward_case(draw, (5, 6), (3, 2))[:3])[1])
+                 "of `x` that this weight met.",
+                 lambda: _item(impl(*_backward_case(draw, (5, 6), (3, 2))[:3]), 1, 3))
     yield aspect("grad_x", "`grad_x` adds up, for each number of `x`, what comes back through all windows that saw it.",
-                 lambda: impl(*_backward_case(draw, (6, 5), (3, 2))[:3])[0])
+                 lambda: _item(impl(*_backward_case(draw, (6, 5), (3, 2))[:3]), 0, 3))
     yield aspect("grad_weight, in full", "Stride and padding decide which number of `x` a weight met.",
-                 lambda: impl(*_backward_case(draw, (8, 7), (3, 3), 2, 1))[1])
+                 lambda: _item(impl(*_backward_case(draw, (8, 7), (3, 3), 2, 1)), 1, 3))
     yield aspect("grad_x, in full", "`grad_x` has the shape of `x`: no border, and zeros where no window ever looked.",
-                 lambda: impl(*_backward_case(draw, (9, 8), (3, 2), 3, 1))[0])
+                 lambda: _item(impl(*_backward_case(draw, (9, 8), (3, 2), 3, 1)), 0, 3))
     yield aspect("pairs", "`stride` and `padding` are, as before, a number or a pair (height, width).",
                  lambda: impl(*_backward_case(draw, (7, 6), (3, 2), (3, 1), (1, 2))))
     yield habits("The three inputs stay as they were, and float64 inputs give float64 gradients.",
@@ -874,6 +991,30 @@ def overwrites_overlaps(grad_out, x, weight, stride=1, padding=0):
 def keeps_the_border(grad_out, x, weight, stride=1, padding=0):
     return (_spread(grad_out, weight, _bordered_size(x, padding), stride),
             _grad_weight(grad_out, x, weight, stride, padding), grad_out.sum((0, 2, 3)))
+
+
+@conv2d_backward.misconception("The border was cut off by a slice like `[p:-p]`. Without padding that is `[0:-0]`, and "
+                               "`-0` is 0: nothing is left of `grad_x`. Say where it ends by the size of `x`.")
+def cuts_with_minus_zero(grad_out, x, weight, stride=1, padding=0):
+    top, left = _pair(padding)
+    bordered = _spread(grad_out, weight, _bordered_size(x, padding), stride)
+    return (bordered[:, :, top:-top, left:-left], _grad_weight(grad_out, x, weight, stride, padding),
+            grad_out.sum((0, 2, 3)))
+
+
+@conv2d_backward.misconception("`grad_x` has the right size, but it was cut out of the upper left corner, border and "
+                               "all. The border lies on all four sides, so `x` begins behind it.")
+def cuts_the_corner_out(grad_out, x, weight, stride=1, padding=0):
+    bordered = _spread(grad_out, weight, _bordered_size(x, padding), stride)
+    return (bordered[:, :, :x.shape[2], :x.shape[3]], _grad_weight(grad_out, x, weight, stride, padding),
+            grad_out.sum((0, 2, 3)))
+
+
+@conv2d_backward.misconception("The gradients are always float32: tensors made by `torch.zeros(...)` are, whatever the "
+                               "inputs are. Tell them the dtype.")
+def goes_back_in_single_precision(grad_out, x, weight, stride=1, padding=0):
+    return (_grad_x(grad_out, x, weight, stride, padding).float(),
+            _grad_weight(grad_out, x, weight, stride, padding).float(), grad_out.sum((0, 2, 3)))
 
 
 @conv2d_backward.misconception("`grad_x` ends with the last window. Rows and columns that no window reached are part "
@@ -991,9 +1132,9 @@ def _layer(draw, groups=1):
 @exercise(points=8, reference=_cost)
 def count_cost(impl, draw):
     yield aspect("parameters", "A filter has one weight for each kernel place in each input channel, and one bias.",
-                 lambda: [impl(*_layer(draw))[0], impl(*_layer(draw))[0], impl(3, 64, 7, 112)[0]])
+                 lambda: [_item(impl(*layer), 0, 2) for layer in (_layer(draw), _layer(draw), (3, 64, 7, 112))])
     yield aspect("multiplications", "Every weight is used once at every output pixel; adding the bias is not counted.",
-                 lambda: [impl(*_layer(draw))[1], impl(*_layer(draw))[1], impl(3, 64, 7, 112)[1]])
+                 lambda: [_item(impl(*layer), 1, 2) for layer in (_layer(draw), _layer(draw), (3, 64, 7, 112))])
     yield aspect("no bias", "With `bias=False` there are no biases to count.",
                  lambda: [impl(*_layer(draw), bias=False), impl(*_layer(draw), 1, False)])
     yield aspect("groups", "With `groups=g`, a filter sees only one g-th of the input channels.",
@@ -1095,6 +1236,72 @@ def never_counts_a_bias(in_channels, out_channels, kernel_size, out_size, groups
     return _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, False)
 
 
+@count_cost.misconception("The two numbers came in the other order. Parameters first, then MACs.")
+def returns_the_macs_first(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    return _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)[::-1]
+
+
+@count_cost.misconception("Multiplication and addition were counted separately. A MAC is both together: one for each "
+                          "weight and output pixel. (Counted in FLOPs, it would be two.)")
+def counts_flops(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    parameters, macs = _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)
+    return parameters, 2 * macs
+
+
+@count_cost.misconception("The MACs ignore the groups. They save work just as they save weights: what is not stored is "
+                          "not multiplied.")
+def forgets_the_groups_in_macs(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    parameters, macs = _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)
+    return parameters, macs * groups
+
+
+@count_cost.misconception("`out_size` was taken for the size of what goes in, and the kernel was subtracted from it. "
+                          "It is the output's size already.")
+def takes_the_size_of_the_input(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    out_size = [size - window + 1 for size, window in zip(_pair(out_size), _pair(kernel_size), strict=True)]
+    return _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)
+
+
+@count_cost.misconception("The weights of one filter alone were counted. There are `out_channels` filters.")
+def counts_one_filter(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    parameters, macs = _cost_by_formula(in_channels, 1, kernel_size, out_size, groups, False)
+    return parameters + bias * out_channels, macs
+
+
+@count_cost.misconception("The MACs are those of one filter. Each of the `out_channels` filters multiplies at every "
+                          "output pixel.")
+def counts_one_filter_in_macs(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    parameters, macs = _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)
+    return parameters, macs // out_channels
+
+
+@count_cost.misconception("One bias was counted for the whole layer. Every filter has its own.")
+def counts_one_bias(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    parameters, macs = _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, False)
+    return parameters + int(bias), macs
+
+
+@count_cost.misconception("Groups that do not divide the output channels were accepted: only the input channels were "
+                          "checked. The filters, too, are shared out evenly among the groups.")
+def checks_the_inputs_alone(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, groups, groups)
+    return _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)
+
+
+@count_cost.misconception("Groups that do not divide the input channels were accepted: only the output channels were "
+                          "checked. With 9 channels and 2 groups, how many would a filter see?")
+def checks_the_outputs_alone(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(groups, out_channels, groups)
+    return _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)
+
+
 @count_cost.misconception("Groups that do not divide the channels were accepted. Such a layer cannot be built, so "
                           "there is nothing to count: raise a ValueError.")
 def accepts_all_groups(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
@@ -1146,6 +1353,11 @@ def _extent_of_what_is_seen(layers):
     return max(seen) - min(seen) + 1
 
 
+def _view_and_list(impl, layers):
+    """The view, and what the answer has left of the list."""
+    return {"the view": impl(layers), "the list afterwards": layers}
+
+
 @exercise(points=9, reference=_extent_of_what_is_seen)
 def receptive_field(impl, draw):
     yield aspect("first layers", "Without a layer an output is an input: `receptive_field([])` is 1. One plain layer "
@@ -1159,10 +1371,11 @@ def receptive_field(impl, draw):
     yield aspect("dilation", "A dilation pulls the kernel apart; the holes count into the view.",
                  lambda: [impl([(_whole(draw, 2, 6), 1, dilation)]) for dilation in (2, 3)]
                  + [impl([(3, 1, 1), (_whole(draw, 2, 5), 1, 4), (3, 1, 2)])])
-    yield aspect("whole networks", "Kernel, stride and dilation may change from layer to layer.",
-                 lambda: [impl([(_whole(draw, 1, 6), stride, _whole(draw, 1, 4)) for stride in strides])
+    yield aspect("whole networks", "Kernel, stride and dilation may change from layer to layer; the list itself stays "
+                 "as it was.",
+                 lambda: [_view_and_list(impl, [(_whole(draw, 1, 6), stride, _whole(draw, 1, 4)) for stride in strides])
                           for strides in ((2, 1, 2), (3, 2, 1, 2), (1, 2, 2, 1, 3))]
-                 + [impl([(7, 2, 1), (3, 2, 1), (3, 1, 1), (3, 1, 2)])])
+                 + [_view_and_list(impl, [(7, 2, 1), (3, 2, 1), (3, 1, 1), (3, 1, 2)])])
 
 
 @receptive_field.misconception("The strides were added up. Each one stretches what comes behind it, so they multiply: "
@@ -1227,6 +1440,46 @@ def adds_the_kernel_sizes(layers):
         field += (dilation * (kernel_size - 1) + 1) * jump
         jump *= stride
     return max(field, 1)
+
+
+@receptive_field.misconception("Each layer widened the view by its whole kernel. One number of the kernel lies on the "
+                               "pixel that is counted already; only the others reach further.")
+def widens_by_the_whole_kernel(layers):
+    field, jump = 1, 1
+    for kernel_size, stride, dilation in layers:
+        field += dilation * kernel_size * jump
+        jump *= stride
+    return field
+
+
+@receptive_field.misconception("The dilation was multiplied on with the strides. It pulls one layer's kernel apart and "
+                               "leaves the layers behind alone: its outputs still lie `stride` apart.")
+def carries_the_dilation_on(layers):
+    field, jump = 1, 1
+    for kernel_size, stride, dilation in layers:
+        field += dilation * (kernel_size - 1) * jump
+        jump *= stride * dilation
+    return field
+
+
+@receptive_field.misconception("Stride and dilation are exchanged. A layer's tuple is (kernel_size, stride, dilation).")
+def exchanges_stride_and_dilation(layers):
+    return _extent_of_what_is_seen([(kernel_size, dilation, stride) for kernel_size, stride, dilation in layers])
+
+
+@receptive_field.misconception("The number is right, but the caller's list was turned around: `reverse()` works on the "
+                               "list itself. `reversed(layers)` leaves it alone.")
+def turns_the_list_around(layers):
+    layers.reverse()
+    return _extent_of_what_is_seen(layers[::-1])
+
+
+@receptive_field.misconception("The number is right, but the caller's list is empty afterwards: `pop` takes the layers "
+                               "out of it. Walk through the list without changing it.")
+def empties_the_list(layers):
+    field = _extent_of_what_is_seen(layers)
+    layers.clear()
+    return field
 
 
 @receptive_field.misconception("The layers were taken from the last to the first. What stretches a layer are the "
