@@ -82,9 +82,9 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 # - Two loops over the places (p, q) are fine.
 # - Neither the image nor the kernel has to be square.
 # - The smallest kernel is 1×1; the largest is as large as the image and leaves one number.
-# - Both inputs stay as they were, gradients flow to both, and float64 inputs give a float64 result. (Gradients flow
-#   by themselves as long as every sum stays a tensor.)
-# - An input need not be contiguous in memory (`image.T` is not), here and in Exercises 1.4 to 1.6.
+# - Both inputs stay as they were, gradients flow to both, float64 inputs give a float64 result, and no input need be
+#   contiguous in memory. (Gradients flow by themselves as long as every sum stays a tensor. `image.T` is not
+#   contiguous: its rows are not stored one after the other. `view` may refuse such a tensor, `reshape` never does.)
 # - PyTorch's own convolutions and `F.unfold` are off limits, here and in Exercises 1.4 to 1.6.
 #
 # <details><summary>Hint 1: where to start</summary>
@@ -479,7 +479,8 @@ def pair(value):
 # - `padding` puts zeros around the picture, on all four sides.
 # - `stride` is the step of the window, downwards and to the right; a last step that leads off the picture is left out.
 # - `stride` and `padding` are a number or a pair (height, width).
-# - `x`, `weight` and `bias` stay as they were, gradients flow to all three, and float64 stays float64.
+# - `x`, `weight` and `bias` stay as they were, gradients flow to all three, float64 stays float64, and no input need be
+#   contiguous in memory.
 #
 # <details><summary>Hint 1: which loops</summary>
 #
@@ -593,7 +594,7 @@ with try_it("conv2d"):
 # - `kernel_size`, `stride` and `padding` are a number or a pair (height, width).
 # - No Python loop over pixels or windows: the number of PyTorch calls must not grow with the picture. A loop over the
 #   kernel's places is fine.
-# - `x` stays as it was, gradients flow to it, and float64 stays float64.
+# - `x` stays as it was, gradients flow to it, float64 stays float64, and `x` need not be contiguous in memory.
 # - `F.unfold` is what you build. The *method* `x.unfold(dimension, size, step)` is something else, and allowed.
 #
 # <details><summary>Hint 1: two ways</summary>
@@ -703,7 +704,8 @@ with try_it("unfold"):
 # - Stride and padding decide which number of `x` a weight met.
 # - `grad_x` has the shape of `x`: no border, and zeros where no window ever looked.
 # - `stride` and `padding` are, as before, a number or a pair (height, width).
-# - The three inputs stay as they were, and float64 inputs give float64 gradients.
+# - The three inputs stay as they were, float64 inputs give float64 gradients, and no input need be contiguous in
+#   memory.
 # - Autograd is off limits: no `requires_grad`, no `backward`. So are PyTorch's convolutions, `F.unfold` and `F.fold`.
 #
 # <details><summary>Hint 1: where to start</summary>
