@@ -25,9 +25,9 @@ plots.use_style()
 # %% [markdown]
 # ## 4.1 Numbers of the wrong size
 #
-# We start with the smallest learner there is: two numbers, w and b. It shall guess how blue a pixel is from how red
-# it is: blue ≈ w · red + b. The data is a photograph, its pixels between 0 and 1. The loss is the mean squared error,
-# so over the plane of all (w, b) it is a bowl. Gradient descent rolls down in it.
+# We start with the smallest learner there is: two numbers, w and b. It is to guess how blue a pixel is from how red
+# it is: blue ≈ w · red + b. The data is a photograph, its pixels between 0 and 1. The loss is the mean squared
+# error, so over the plane of all (w, b) it is a bowl. Gradient descent rolls down in it.
 #
 # ![Two contour plots of the loss over w and b. Left, raw pixels: a long tilted valley in which the path of gradient
 # descent zigzags and is far from the minimum after 12 steps. Right, normalised pixels: round circles, and the path
@@ -36,8 +36,8 @@ plots.use_style()
 # Left, the pixels as they are. All are positive, so a larger w and a larger b do nearly the same, and the bowl is a
 # long tilted valley. The step must be small enough for the steep walls, and so it is far too small for the gentle
 # floor. Right, the same pixels after subtracting their mean and dividing by their standard deviation. The bowl is
-# round: the steepest way down leads to the minimum. (The step on the left is three quarters of the longest that the
-# bowl bears; on the right a third of it is enough.)
+# round: the steepest way down leads to the minimum. (The step on the left is three quarters of the longest that does
+# not leap out of the bowl; on the right a third of that is enough.)
 #
 # How long the valley is can be measured: it is the ratio of the largest to the smallest curvature, the *condition
 # number*. Gradient descent needs a number of steps in proportion to it.
@@ -58,9 +58,9 @@ for name, x in {"0 to 255": 255 * red, "0 to 1": red, "normalised": (red - red.m
     print(f"pixels {name:10}  curvatures {low:4.2f} and {high:7.1f}   condition number {ratio:7,.0f}")
 
 # %% [markdown]
-# The scale of the pixels alone turned an easy problem into one that needs a hundred thousand times as many steps.
-# Nobody would leave an input like this. So the first thing to do with pictures is to find their mean and their
-# spread.
+# From 0 to 255, the pixels turn an easy problem into one that needs a hundred thousand times as many steps.
+# Shrinking them to between 0 and 1 gains a factor of 6,000; moving their mean to 0 and stretching their spread to 1
+# gains the remaining 20. So the first thing to do with pictures is to find their mean and their spread.
 #
 # ### Exercise 4.1 · Mean and spread of a colour ●○○○○ 10 min
 #
@@ -76,7 +76,8 @@ for name, x in {"0 to 255": 255 * red, "0 to 1": red, "normalised": (red - red.m
 #
 # - The mean of a channel is taken over all pictures, rows and columns together.
 # - The standard deviation is the root of the mean squared distance from that mean: divide by n, not by n − 1.
-# - A dark and a bright picture in one stack make the standard deviation larger than that of either.
+# - In a stack of a dark and a bright picture, the distance between the two counts, too, not only the spread within
+#   each.
 # - Both results have the shape (C,), also for one picture or one channel.
 # - Numbers far from zero, such as 1000 ± 1, keep a standard deviation that is right to a thousandth.
 # - `images` stay as they were; float64 in gives float64 out.
@@ -128,8 +129,12 @@ examine("channel_stats", channel_stats)
 #
 # Write `normalize(x, mean, std)` for `x` of shape (N, C, H, W) or (C, H, W), and `mean` and `std` of shape (C,).
 # torchvision calls it `transforms.Normalize(mean, std)`. The lecture notes this course grew out of use it with the
-# two famous triples `mean=[0.485, 0.456, 0.406]` and `std=[0.229, 0.224, 0.225]`: those are `channel_stats` of
-# ImageNet's pictures, and a net that was trained with them must be fed with them.
+# two famous triples `mean=[0.485, 0.456, 0.406]` and `std=[0.229, 0.224, 0.225]`. They were measured on ImageNet,
+# and a net that was trained with them must be fed with them.
+#
+# (Measured how? The script is lost. torchvision's developers came close to these numbers only by averaging *each
+# picture's own* standard deviation. The one over all pictures, your `channel_stats`, is larger, above 0.27. So with
+# the famous triples the spread is not quite 1. That does no harm as long as everybody uses the same.)
 #
 # By hand: a white pixel (1, 1, 1) becomes ((1 − 0.485) / 0.229, (1 − 0.456) / 0.224, (1 − 0.406) / 0.225) ≈ **(2.25,
 # 2.43, 2.64)**, a black one **(−2.12, −2.04, −1.80)**.
@@ -176,8 +181,8 @@ with try_it("channel_stats and normalize"):
 examine("normalize", normalize)
 
 # %% [markdown]
-# Normalising moves and stretches the three histograms until they lie on top of one another. It does not change their
-# *shape*: the bright sky stays a peak at the right.
+# Normalising moves and stretches each of the three histograms until its mean is 0 and its spread 1. It does not
+# change their *shape*: the bright sky stays a peak at the right.
 #
 # ![A photograph of the Summer Palace; beside it the histograms of its red, green and blue pixels, between 0 and 1 and
 # centred near 0.57; and the same histograms after normalising, all three centred at 0, between about minus 2 and plus
@@ -235,8 +240,8 @@ examine("denormalize", denormalize)
 # ## 4.2 The same idea inside the net
 #
 # The first layer now has a good input. But layer 7 is fed by layer 6, and nobody has normalised what comes out of
-# that. Let us follow 128 real digits through ten convolutions as PyTorch creates them, and measure after each one how
-# much its numbers still differ from digit to digit.
+# that. Let us follow 128 real digits through ten convolutions, initialised as PyTorch does it, and measure after
+# each one how much its numbers still differ from digit to digit.
 
 # %% tags=["demo"]
 images, labels = digits()
@@ -369,7 +374,8 @@ examine("batch_norm", batch_norm)
 # - **The variance is 1**, very nearly: it is σ² / (σ² + ε), a little less. After γ it is γ² times that. N(0, σ)² is
 #   no notation for it; N(0, 1) was probably meant.
 # - **It is not normal.** "Normalise" means shift and stretch. The uniform noise above is still uniform, now from
-#   −1.73 to 1.73 (that is ±√3), and far from the bell. A ReLU's output stays lopsided, a photograph keeps its sky.
+#   −1.74 to 1.74 (±√3, give or take the luck of the draw), and far from the bell. A ReLU's output stays lopsided, a
+#   photograph keeps its sky.
 #
 # And why γ and β at all? With γ = √(σ² + ε) and β = μ the layer gives back its input: nothing that the net could do
 # before is lost. What changes is how the net is *steered*. Before, the scale of a channel was a result of all the
@@ -467,10 +473,11 @@ examine("batch_norm_backward", batch_norm_backward)
 
 # %% [markdown]
 # The two sums are zero for a reason. A channel that is shifted, or made larger, comes out of the norm the same; so
-# the gradient must not point that way. This is why BatchNorm forgives a bad scale of the weights: a convolution whose
-# weights are ten times too large gives the same output, and a gradient ten times *smaller*.
+# the gradient must not point that way. This is why BatchNorm forgives a bad scale of the weights. Make those of the
+# convolution before it ten times larger: what leaves the norm is the same, and the gradient that they get is ten
+# times *smaller*. (All this is exact for ε = 0, and very nearly so for 1e-5.)
 #
-# With only two numbers in a channel nothing is left at all: x̂ is −1 and 1 whatever they are, and the gradient is
+# With only two numbers in a channel nothing is left at all: x̂ is −1 and 1 whatever the two are, and the gradient is
 # zero. BatchNorm needs a crowd.
 #
 # ## 4.4 And a single picture?
@@ -875,7 +882,7 @@ examine("layer_norm", layer_norm)
 # - `weight` and `bias` have the shape (C,): one number a channel, not one a group.
 # - One group is layer norm over the whole picture.
 # - C groups are instance norm: each channel of each picture on its own.
-# - It takes (N, C), (N, C, L) and (N, C, H, W).
+# - It takes (N, C), (N, C, L) and (N, C, H, W), also where x is not contiguous: a transposed x, for one.
 # - `eps` is added to the variance, which is divided by the number of values in the group.
 # - What is given stays as it was; float64 stays float64; gradients flow through, statistics included.
 # - PyTorch's own batch, layer and group norms are off limits.
@@ -924,8 +931,8 @@ with try_it("group_norm"):
 examine("group_norm", group_norm)
 
 # %% [markdown]
-# In the picture above, one group keeps the orange light, for the three colours are moved together. Three groups remove
-# it: each colour is put on its own scale.
+# In the picture above, one group keeps the orange light, because the three colours are moved together. Three groups
+# remove it: each colour is put on its own scale.
 #
 # What do small batches do to batch norm? Take one real digit and let a convolution look at it. Its channels are
 # normalised once in the company of all digits, and then fifty times in small random company. How far is the result
@@ -958,7 +965,8 @@ for batch_size in (2, 4, 16, 64, 256):
 #
 # $$\gamma \, \frac{(w * x + b) - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta \;=\; w' * x + b'$$
 #
-# Programs that only run a net, on a phone for one, do this first: the BatchNorms are gone, the results are the same.
+# Programs that only run a net, on a phone for instance, do this first: the BatchNorms are gone, the results are the
+# same.
 #
 # ### Exercise 4.10 · Fold it in ●●●○○ 20 min
 #
@@ -1041,8 +1049,8 @@ examine("fold_batch_norm", fold_batch_norm)
 # %% [markdown]
 # ## 4.7 What can go wrong
 #
-# BatchNorm is behind more strange bugs than any other layer, because it does one thing in training and another at
-# work. Here are the classics, each of them run.
+# BatchNorm is behind many strange bugs, because it does one thing in training and another in evaluation. Here are
+# the classics, each of them run.
 #
 # **`eval()` was forgotten.** The test digits come sorted, all the zeros first, then the ones, in batches of eight. A
 # net left in training mode normalises zeros with zeros: what they have in common, which is that they are zeros, is
@@ -1082,8 +1090,8 @@ print("at least half as many errors again in training mode:", errors[True] > 1.5
 print("less sure by 20 % or more among its own kind:", certain[1] < certain[0] - 0.2)
 
 # %% [markdown]
-# No error was raised, and the result looks plausible. That is what makes this mistake so hard to notice. Worse, the
-# test has *written into the diary*: the running statistics now hold what the last batches looked like.
+# No error was raised, and the result looks plausible. That is what makes this mistake so hard to notice. Worse, such
+# a test *writes into the diary*: afterwards the running statistics hold what the last batches looked like.
 #
 # **A batch of one.** One vector has no spread. PyTorch refuses, and it is right: every output would be β.
 
@@ -1094,7 +1102,7 @@ except ValueError as error:
     print("ValueError:", error)
 
 # %% [markdown]
-# It meets you in real life when the last batch of an epoch has one picture left over: `DataLoader(...,
+# You meet it in practice when the last batch of an epoch has one picture left over. The cure is `DataLoader(...,
 # drop_last=True)`.
 #
 # **Statistics that are plain attributes.** The layer works, until it is saved, or moved to another device.

@@ -20,6 +20,29 @@ def _wide(vector, x):
     return vector.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
+def _parts(result, *names):
+    """A returned tuple, its parts by name. Anything else is told in words."""
+    if isinstance(result, tuple | list) and len(result) == len(names):
+        return dict(zip(names, result, strict=True))
+    if result is None:
+        given = "None (is a `return` missing?)"
+    elif isinstance(result, tuple | list):
+        given = f"{len(result)} values"
+    else:
+        given = "one tensor" if isinstance(result, torch.Tensor) else "something else"
+    raise ValueError(f"the task asks for ({', '.join(names)}); this is {given}")
+
+
+class _Naming:
+    """An answer that returns a tuple, with a name for each part."""
+
+    def __init__(self, impl, *names):
+        self.impl, self.names = impl, names
+
+    def __call__(self, *arguments):
+        return _parts(self.impl(*arguments), *self.names)
+
+
 # ---------------------------------------------------------------- channel_stats
 
 
@@ -30,14 +53,17 @@ def _channel_stats(images):
 
 @exercise(points=7, reference=_channel_stats)
 def channel_stats(impl, draw):
+    impl = _Naming(impl, "mean", "std")
     yield aspect("mean", "The mean of a channel is taken over all pictures, rows and columns together.",
-                 lambda: impl(draw.uniform(4, 3, 5, 6) + draw.normal(3, 1, 1))[0])
+                 lambda: impl(draw.uniform(4, 3, 5, 6) + draw.normal(3, 1, 1))["mean"])
     yield aspect("std", "The standard deviation is the root of the mean squared distance from that mean: divide by n, "
-                 "not by n − 1.", lambda: impl(draw.normal(2, 3, 2, 2) * draw.uniform(3, 1, 1, low=0.5, high=2))[1])
-    yield aspect("pictures that differ", "A dark and a bright picture in one stack make the standard deviation larger "
-                 "than that of either.", lambda: impl(draw.uniform(3, 2, 4, 4) + 5 * draw.normal(3, 1, 1, 1)))
+                 "not by n − 1.", lambda: impl(draw.normal(2, 3, 2, 2) * draw.uniform(3, 1, 1, low=0.5, high=2))["std"])
+    yield aspect("pictures that differ", "In a stack of a dark and a bright picture, the distance between the two "
+                 "counts, too, not only the spread within each.",
+                 lambda: impl(draw.uniform(3, 2, 4, 4) + 5 * draw.normal(3, 1, 1, 1)))
     yield aspect("one of each", "Both results have the shape (C,), also for one picture or one channel.",
-                 lambda: [impl(draw.normal(1, 3, 4, 5)), impl(draw.normal(5, 1, 3, 3))])
+                 lambda: {"one picture": impl(draw.normal(1, 3, 4, 5)),
+                          "one channel": impl(draw.normal(5, 1, 3, 3))})
     yield aspect("far from zero", "Numbers far from zero, such as 1000 ± 1, keep a standard deviation that is right to "
                  "a thousandth.", lambda: impl(1000 + draw.normal(3, 4, 6, 6)), rtol=1e-3, atol=1e-3)
     yield habits("`images` stay as they were; float64 in gives float64 out.", impl,
@@ -60,6 +86,34 @@ def returns_the_variance(images):
                              "from one another: take one deviation over all pictures at once.")
 def averages_the_stds_of_pictures(images):
     return images.mean((0, 2, 3)), images.std((2, 3), correction=0).mean(0)
+
+
+@channel_stats.misconception("You measured every pixel from the mean of its own picture. How far the pictures lie "
+                             "from one another is then lost: measure from the one mean of the channel.")
+def measures_from_the_pictures_means(images):
+    return images.mean((0, 2, 3)), images.var((2, 3), correction=0).mean(0).sqrt()
+
+
+@channel_stats.misconception("You reshaped (N, C, H, W) to C rows as it stands. Reshaping keeps the order in memory, "
+                             "so a row holds pieces of several channels. The channels must come first before you "
+                             "flatten.")
+def flattens_before_moving_the_channels(images):
+    rows = images.reshape(images.shape[1], -1)
+    return rows.mean(1), rows.std(1, correction=0)
+
+
+@channel_stats.misconception("You divided the squares by H·W and forgot the pictures: n is N·H·W.")
+def forgets_to_count_the_pictures(images):
+    mean = images.mean((0, 2, 3))
+    squares = (images - mean[:, None, None]).square().sum((0, 2, 3))
+    return mean, (squares / (images.shape[2] * images.shape[3])).sqrt()
+
+
+@channel_stats.misconception("You averaged the distances from the mean without squaring them. The standard deviation "
+                             "is the root of the mean *square*.")
+def averages_the_distances(images):
+    mean = images.mean((0, 2, 3))
+    return mean, (images - mean[:, None, None]).abs().mean((0, 2, 3))
 
 
 @channel_stats.misconception("You computed E[x²] − E[x]². Far from zero these are two huge numbers that almost "
@@ -146,10 +200,12 @@ def normalize(impl, draw):
                  lambda: impl(draw.uniform(3, 5, 4), draw.uniform(3), _spread_of(draw)))
     yield aspect("as wide as deep", "`mean[c]` and `std[c]` belong to channel c, also where a picture is as wide, or a "
                  "batch as long, as it has channels.",
-                 lambda: [impl(draw.uniform(3, 3, 3, 3), draw.uniform(3), _spread_of(draw)),
-                          impl(draw.uniform(3, 3, 3), draw.uniform(3), _spread_of(draw))])
+                 lambda: {"three of everything": impl(draw.uniform(3, 3, 3, 3), draw.uniform(3), _spread_of(draw)),
+                          "four channels": impl(draw.uniform(4, 4, 4), draw.uniform(4), _spread_of(draw, 4))})
     yield aspect("nothing added", "Nothing is added to `std`, however small, and no result is clipped.",
-                 lambda: impl(draw.uniform(2, 3, 4, 5), draw.uniform(3), draw.uniform(3, low=0.001, high=0.002)))
+                 lambda: {f"std near {low:g}": impl(draw.uniform(2, 3, 4, 5), draw.uniform(3),
+                                                    draw.uniform(3, low=low, high=2 * low))
+                          for low in (1e-3, 1e-6)})
     yield habits("`x`, `mean` and `std` stay as they were; float64 in gives float64 out; gradients flow through.", impl,
                  lambda: (draw.uniform(2, 3, 4, 5), draw.uniform(3), _spread_of(draw)))
 
@@ -166,6 +222,32 @@ def divides_first(x, mean, std):
     return x / std[:, None, None] - mean[:, None, None]
 
 
+@normalize.misconception("Without parentheses, `x - mean / std` divides the mean alone. The difference is what must "
+                         "be divided.")
+def divides_the_mean_alone(x, mean, std):
+    return x - mean[:, None, None] / std[:, None, None]
+
+
+@normalize.misconception("You took the root of `std`. It is a root already, that of the variance: divide by it as it "
+                         "is.")
+def takes_another_root(x, mean, std):
+    return (x - mean[:, None, None]) / std[:, None, None].sqrt()
+
+
+@normalize.misconception("You counted on three channels. Grey pictures have one, others four: take as many as `mean` "
+                         "has.")
+def counts_on_three_channels(x, mean, std):
+    return (x - mean.reshape(3, 1, 1)) / std.reshape(3, 1, 1)
+
+
+@normalize.misconception("A tensor left the graph on its way (`detach`, `.data`, `.item()`, `.tolist()`, NumPy, "
+                         "`torch.tensor(…)`), so no gradient comes back to it. Compute with the tensors you were "
+                         "given.")
+def takes_the_statistics_as_numbers(x, mean, std):
+    return torch.stack([(channel - m) / s for channel, m, s in zip(x.unbind(-3), mean.tolist(), std.tolist(),
+                                                                   strict=True)], -3)
+
+
 @normalize.misconception("You multiplied by the standard deviation. A wide channel then becomes wider still; divide.")
 def multiplies_by_std(x, mean, std):
     return (x - mean[:, None, None]) * std[:, None, None]
@@ -180,6 +262,12 @@ def divides_by_the_variance(x, mean, std):
                          "`std` is given, and whoever undoes the normalisation would not get the same picture back.")
 def adds_an_epsilon(x, mean, std):
     return (x - mean[:, None, None]) / (std[:, None, None] + 1e-5)
+
+
+@normalize.misconception("You added something like 1e-8 to `std`. No division by zero threatens here, and beside a "
+                         "`std` of a millionth even 1e-8 shows.")
+def adds_a_tiny_epsilon(x, mean, std):
+    return (x - mean[:, None, None]) / (std[:, None, None] + 1e-8)
 
 
 @normalize.misconception("You clipped the result to [0, 1]. Normalised pixels lie on both sides of zero: about half "
@@ -201,7 +289,8 @@ def always_gives_a_batch(x, mean, std):
     return (x - mean.reshape(1, -1, 1, 1)) / std.reshape(1, -1, 1, 1)
 
 
-@normalize.misconception("You changed `x` itself. The caller still needs the picture: compute a new tensor.")
+@normalize.misconception("You changed what you were given in place (`-=`, `sub_`, `unsqueeze_`, …). The caller still "
+                         "needs it as it was: compute new tensors.")
 def overwrites_the_picture(x, mean, std):
     return x.sub_(mean[:, None, None]).div_(std[:, None, None])
 
@@ -236,8 +325,8 @@ def denormalize(impl, draw):
     yield aspect("a batch", "Undo the two steps in reverse order.",
                  lambda: impl(draw.normal(2, 3, 4, 5), draw.uniform(3), _spread_of(draw)))
     yield aspect("one picture", "Again (N, C, H, W) or (C, H, W), and channel c has its own `mean[c]` and `std[c]`.",
-                 lambda: [impl(draw.normal(3, 4, 5), draw.uniform(3), _spread_of(draw)),
-                          impl(draw.normal(3, 3, 3), draw.uniform(3), _spread_of(draw))])
+                 lambda: {"three channels": impl(draw.normal(3, 4, 5), draw.uniform(3), _spread_of(draw)),
+                          "as wide as deep": impl(draw.normal(4, 4, 4), draw.uniform(4), _spread_of(draw, 4))})
     yield aspect("there and back", "Normalising and then denormalising gives the same picture, within rounding.",
                  lambda: _there_and_back(impl, draw))
     yield aspect("outside [0, 1]", "What lies outside [0, 1] stays outside: clip where you draw, not here.",
@@ -250,7 +339,7 @@ def _there_and_back(impl, draw):
     x, mean, std = draw.uniform(2, 3, 5, 5), draw.uniform(3), draw.uniform(3, low=0.2, high=0.3)
     there = (x - mean.reshape(3, 1, 1)) / std.reshape(3, 1, 1)
     back = impl(there, mean, std)
-    return [back, (back - x).abs().max() < 1e-5]
+    return {"the picture": back, "within rounding": (back - x).abs().max() < 1e-5}
 
 
 @denormalize.misconception("You added the mean before you multiplied. What was done last must be undone first.")
@@ -275,13 +364,31 @@ def subtracts_the_mean_again(x, mean, std):
     return x * std[:, None, None] - mean[:, None, None]
 
 
+@denormalize.misconception("You divided by `std` once more. Normalising divided; to undo that, multiply.")
+def divides_once_more(x, mean, std):
+    return x / std[:, None, None] + mean[:, None, None]
+
+
+@denormalize.misconception("A single picture came back as (1, C, H, W). Three axes in, three axes out: mean and std "
+                           "must not have four.")
+def puts_an_axis_in_front(x, mean, std):
+    return x * std.reshape(1, -1, 1, 1) + mean.reshape(1, -1, 1, 1)
+
+
+@denormalize.misconception("You took it for granted that there are three channels. `mean` and `std` say how many "
+                           "there are.")
+def reckons_with_three_channels(x, mean, std):
+    return x * std.reshape(3, 1, 1) + mean.reshape(3, 1, 1)
+
+
 @denormalize.misconception("You clipped to [0, 1] inside the function. It then loses what lies outside, and it is no "
                            "longer the inverse. Clip when you draw.")
 def clips_inside(x, mean, std):
     return (x * std[:, None, None] + mean[:, None, None]).clamp(0, 1)
 
 
-@denormalize.misconception("You multiplied `x` in place: the net that still holds it now sees another picture.")
+@denormalize.misconception("You worked in place (`*=`, `mul_`, `unsqueeze_`, …): whoever still holds the tensor now "
+                           "sees another one.")
 def overwrites_the_input(x, mean, std):
     return x.mul_(std[:, None, None]).add_(mean[:, None, None])
 
@@ -331,8 +438,8 @@ def batch_norm(impl, draw):
                  "pixels, n = N·H·W numbers.", lambda: impl(_lively(draw, 3, 4, 5, 6), torch.ones(4), torch.zeros(4)))
     yield aspect("weight and bias", "Channel c is then multiplied by `weight[c]` and shifted by `bias[c]`, also where "
                  "the picture is as wide as it has channels.",
-                 lambda: [impl(_lively(draw, 2, 4, 4, 4), *_affine(draw, 4)),
-                          impl(_lively(draw, 3, 5, 2, 3), *_affine(draw, 5))])
+                 lambda: {"as wide as deep": impl(_lively(draw, 2, 4, 4, 4), *_affine(draw, 4)),
+                          "five channels": impl(_lively(draw, 3, 5, 2, 3), *_affine(draw, 5))})
     yield aspect("vectors", "For (N, C) the average runs over the batch alone.",
                  lambda: impl(_lively(draw, 6, 3), *_affine(draw, 3)))
     yield aspect("sequences", "For (N, C, L) it runs over the batch and the L positions.",
@@ -340,8 +447,8 @@ def batch_norm(impl, draw):
     yield aspect("divisor", "The variance is divided by n, not by n − 1.",
                  lambda: impl(_lively(draw, 2, 3, 1, 2), *_affine(draw, 3)))
     yield aspect("eps", "`eps` stands inside the root; it is 1e-5 unless the caller gives another.",
-                 lambda: [impl(_lively(draw, 3, 2, 4, 4), *_affine(draw, 2), 0.5),
-                          impl(0.003 * draw.normal(3, 2, 4, 4), *_affine(draw, 2))])
+                 lambda: {"eps=0.5": impl(_lively(draw, 3, 2, 4, 4), *_affine(draw, 2), 0.5),
+                          "eps left to you": impl(0.003 * draw.normal(3, 2, 4, 4), *_affine(draw, 2))})
     yield aspect("constant channel", "A constant channel becomes its `bias`, not NaN.",
                  lambda: impl(draw.normal(3, 1, 1).expand(2, 3, 4, 4).clone(), *_affine(draw, 3)), atol=1e-3)
     yield aspect("far from zero", "Numbers such as 1000 ± 1 are normalised as well as 0 ± 1, to a thousandth.",
@@ -393,6 +500,58 @@ def averages_over_the_channels(x, weight, bias, eps=1e-5):
     return (x - mean) / (var + eps).sqrt() * _wide(weight, x) + _wide(bias, x)
 
 
+@batch_norm.misconception("One mean and one variance for everything: the channels were mixed. Each channel has its "
+                          "own two.")
+def averages_over_everything(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, correction=0)
+    return (x - mean) / (var + eps).sqrt() * _wide(weight, x) + _wide(bias, x)
+
+
+@batch_norm.misconception("The mean is right, but the variance was measured within each picture and then averaged. It "
+                          "misses how the pictures differ: measure all from the channel's one mean.")
+def averages_the_variances_of_pictures(x, weight, bias, eps=1e-5):
+    mean = x.mean(_others(x), keepdim=True)
+    within = x.flatten(2).var(2, correction=0) if x.ndim > 2 else (x - mean) ** 2
+    return (x - mean) / (_wide(within.mean(0), x) + eps).sqrt() * _wide(weight, x) + _wide(bias, x)
+
+
+@batch_norm.misconception("You reshaped x to C rows as it stands. The batch comes first in memory, so a row holds "
+                          "pieces of several channels. Bring the channels to the front, then flatten.")
+def reshapes_without_moving(x, weight, bias, eps=1e-5):
+    rows = x.reshape(x.shape[1], -1)
+    var, mean = torch.var_mean(rows, 1, correction=0, keepdim=True)
+    rows = (rows - mean) / (var + eps).sqrt() * weight[:, None] + bias[:, None]
+    return rows.reshape(x.shape)
+
+
+@batch_norm.misconception("You brought the channels to the front, and never back: reshaping to x's shape deals the "
+                          "numbers out to the wrong places. Undo the swap of axes, too.")
+def forgets_to_move_back(x, weight, bias, eps=1e-5):
+    rows = x.transpose(0, 1).reshape(x.shape[1], -1)
+    var, mean = torch.var_mean(rows, 1, correction=0, keepdim=True)
+    rows = (rows - mean) / (var + eps).sqrt() * weight[:, None] + bias[:, None]
+    return rows.reshape(x.shape)
+
+
+@batch_norm.misconception("`weight` or `bias` left the graph (`detach`, `.data`, `.item()`, NumPy): training could "
+                          "never change them.")
+def takes_the_weight_out_of_the_graph(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() * _wide(weight.detach(), x) + _wide(bias.detach(), x)
+
+
+@batch_norm.misconception("`bias` is not added. After the scale comes the shift.")
+def leaves_out_the_bias(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() * _wide(weight, x)
+
+
+@batch_norm.misconception("The shift was scaled as well: γ (x̂ + β). β is added last, after the multiplication.")
+def shifts_before_it_scales(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
+    return ((x - mean) / (var + eps).sqrt() + _wide(bias, x)) * _wide(weight, x)
+
+
 @batch_norm.misconception("`weight` and `bias` met the last axis instead of the channels. Broadcasting starts at the "
                           "end: give them the shape (1, C, 1, 1), or as many ones as x has axes.")
 def scales_the_last_axis(x, weight, bias, eps=1e-5):
@@ -426,6 +585,12 @@ def leaves_eps_out(x, weight, bias, eps=1e-5):
     return (x - mean) / var.sqrt() * _wide(weight, x) + _wide(bias, x)
 
 
+@batch_norm.misconception("You took the larger of variance and `eps`. It is the sum that stands under the root.")
+def takes_the_larger(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
+    return (x - mean) / var.clamp_min(eps).sqrt() * _wide(weight, x) + _wide(bias, x)
+
+
 @batch_norm.misconception("You computed the variance as E[x²] − E[x]². At 1000 ± 1 this is a million minus a million: "
                           "float32 keeps seven digits, and none is left. Square the distances from the mean.")
 def loses_the_digits(x, weight, bias, eps=1e-5):
@@ -434,7 +599,8 @@ def loses_the_digits(x, weight, bias, eps=1e-5):
     return (x - mean) / (var.clamp_min(0) + eps).sqrt() * _wide(weight, x) + _wide(bias, x)
 
 
-@batch_norm.misconception("You subtracted the mean from `x` in place. The caller's activations are changed.")
+@batch_norm.misconception("You worked in place (`-=`, `sub_`, `div_`, …) on what you were given: the caller's tensors "
+                          "are changed.")
 def normalises_in_place(x, weight, bias, eps=1e-5):
     x -= x.mean(_others(x), keepdim=True)
     var = x.square().mean(_others(x), keepdim=True)
@@ -490,18 +656,21 @@ def _backward_inputs(draw, *shape):
 
 @exercise(points=16, reference=_batch_norm_backward, bans=ops.NORM | ops.AUTOGRAD)
 def batch_norm_backward(impl, draw):
+    impl = _Naming(impl, "grad_x", "grad_weight", "grad_bias")
     yield aspect("grad_bias", "`grad_bias`, of shape (C,), is the sum of `grad_out` over everything but the channels.",
-                 lambda: impl(*_backward_inputs(draw, 3, 4, 3, 5))[2])
+                 lambda: impl(*_backward_inputs(draw, 3, 4, 3, 5))["grad_bias"])
     yield aspect("grad_weight", "`grad_weight`, of shape (C,), is the sum of `grad_out` times the normalised x.",
-                 lambda: impl(*_backward_inputs(draw, 3, 4, 3, 5))[1])
+                 lambda: impl(*_backward_inputs(draw, 3, 4, 3, 5))["grad_weight"])
     yield aspect("grad_x", "`grad_x` has the shape of x and counts all three ways by which x reaches the output: "
                  "directly, through the mean, through the variance.",
-                 lambda: impl(*_backward_inputs(draw, 3, 4, 3, 5))[0], weight=3)
+                 lambda: impl(*_backward_inputs(draw, 3, 4, 3, 5))["grad_x"], weight=3)
     yield aspect("vectors and sequences", "It takes (N, C), (N, C, L) and (N, C, H, W), as `batch_norm` does.",
-                 lambda: [impl(*_backward_inputs(draw, 6, 3)), impl(*_backward_inputs(draw, 3, 2, 4))], weight=2)
+                 lambda: {"(N, C)": impl(*_backward_inputs(draw, 6, 3)),
+                          "(N, C, L)": impl(*_backward_inputs(draw, 3, 2, 4))}, weight=2)
     yield aspect("eps", "`eps` counts as it did on the way forward: inside the root, 1e-5 by default.",
-                 lambda: [impl(*_backward_inputs(draw, 2, 3, 3, 3), 0.5),
-                          impl(draw.normal(2, 2, 3, 3), 0.003 * draw.normal(2, 2, 3, 3), draw.normal(2))])
+                 lambda: {"eps=0.5": impl(*_backward_inputs(draw, 2, 3, 3, 3), 0.5),
+                          "eps left to you": impl(draw.normal(2, 2, 3, 3), 0.003 * draw.normal(2, 2, 3, 3),
+                                                  draw.normal(2))})
     yield habits("No input is changed, and float64 gradients come out where float64 goes in.", impl,
                  lambda: _backward_inputs(draw, 3, 2, 3, 3), gradient=False)
 
@@ -603,6 +772,77 @@ def goes_back_with_n_minus_1(grad_out, x, weight, eps=1e-5):
     return _wide(weight, x) * grad / root, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
 
 
+@batch_norm_backward.misconception("You returned `grad_bias` before `grad_weight`. The order is that of x, weight, "
+                                   "bias.")
+def swaps_weight_and_bias(grad_out, x, weight, eps=1e-5):
+    xhat, _ = _normalised(x, eps)
+    return _right_grad_x(grad_out, x, weight, eps), grad_out.sum(_others(x)), (grad_out * xhat).sum(_others(x))
+
+
+@batch_norm_backward.misconception("`grad_x` is not divided by s = √(var + eps). The way forward divided by it; so "
+                                   "does the way back.")
+def forgets_to_divide_by_the_root(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    grad_x = _right_grad_x(grad_out, x, weight, eps) * root
+    return grad_x, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
+@batch_norm_backward.misconception("The ways through the mean and the variance hold sums where averages belong: a 1/n "
+                                   "is missing (∂μ/∂x is 1/n).")
+def sums_where_it_should_average(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    sums = [part.sum(_others(x), keepdim=True) for part in (grad_out, grad_out * xhat)]
+    grad_x = _wide(weight, x) * (grad_out - sums[0] - xhat * sums[1]) / root
+    return grad_x, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
+@batch_norm_backward.misconception("The way through the variance counts twice: ∂σ²/∂x has a factor 2, and ∂s/∂σ² the "
+                                   "factor 1/2 that cancels it.")
+def counts_the_variance_twice(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    grad = grad_out - grad_out.mean(_others(x), keepdim=True)
+    grad = grad - 2 * xhat * (grad_out * xhat).mean(_others(x), keepdim=True)
+    return _wide(weight, x) * grad / root, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
+@batch_norm_backward.misconception("The sign of the way through the variance is wrong: a larger spread makes x̂ "
+                                   "smaller, so this part is taken away.")
+def turns_the_sign_of_the_variance(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    grad = grad_out - grad_out.mean(_others(x), keepdim=True) + xhat * (grad_out * xhat).mean(_others(x), keepdim=True)
+    return _wide(weight, x) * grad / root, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
+@batch_norm_backward.misconception("You rebuilt the root as √var + eps. On the way forward `eps` stood inside it.")
+def goes_back_with_eps_outside(grad_out, x, weight, eps=1e-5):
+    std, mean = torch.std_mean(x, _others(x), correction=0, keepdim=True)
+    xhat = (x - mean) / (std + eps)
+    grad = grad_out - grad_out.mean(_others(x), keepdim=True) - xhat * (grad_out * xhat).mean(_others(x), keepdim=True)
+    grad_x = _wide(weight, x) * grad / (std + eps)
+    return grad_x, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
+@batch_norm_backward.misconception("You went back with 1e-5 whatever `eps` the caller gave.")
+def goes_back_with_the_default_eps(grad_out, x, weight, eps=1e-5):
+    xhat, _ = _normalised(x, 1e-5)
+    return _right_grad_x(grad_out, x, weight, 1e-5), (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
+@batch_norm_backward.misconception("`weight` met the last axis of x instead of the channels: it needs as many ones in "
+                                   "its shape as x has axes after them.")
+def weighs_the_last_axis(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    grad = grad_out - grad_out.mean(_others(x), keepdim=True) - xhat * (grad_out * xhat).mean(_others(x), keepdim=True)
+    return weight * grad / root, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
+@batch_norm_backward.misconception("You subtracted the mean from `x` in place: the caller's x has changed.")
+def centres_x_in_place(grad_out, x, weight, eps=1e-5):
+    x -= x.mean(_others(x), keepdim=True)
+    xhat, _ = _normalised(x, eps)
+    return _right_grad_x(grad_out, x, weight, eps), (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
 @batch_norm_backward.misconception("You multiplied `grad_out` by γ in place: the gradient that others still need has "
                                    "changed.")
 def overwrites_grad_out(grad_out, x, weight, eps=1e-5):
@@ -665,18 +905,22 @@ def _running_after(mean, var, momentum, steps):
 
 @exercise(points=7, reference=_running_after)
 def running_after(impl, draw):
+    impl = _Naming(impl, "running_mean", "running_var")
     yield aspect("one step", "After one step, a share of `momentum` comes from the batch and the rest from the start, "
                  "0 for the mean and 1 for the variance.",
-                 lambda: [impl(0.5, 1 / 12, 0.1, 1), _float_case(impl, draw, 1)])
+                 lambda: {"the notes' example": impl(0.5, 1 / 12, 0.1, 1),
+                          "another batch": _float_case(impl, draw, 1)})
     yield aspect("many steps", "Every further step mixes in the batch in the same way, `steps` times in all.",
-                 lambda: [_float_case(impl, draw, steps) for steps in (2, 3, 10, 50)])
+                 lambda: {f"{steps} steps": _float_case(impl, draw, steps) for steps in (2, 3, 10, 50)})
     yield aspect("no step", "After 0 steps the running statistics are 0 and 1.",
-                 lambda: [_float_case(impl, draw, 0), _float_case(impl, draw, 7)])
+                 lambda: {f"{steps} steps": _float_case(impl, draw, steps) for steps in (0, 7)})
     yield aspect("extremes", "With `momentum` 1 only the last batch counts; with 0 the statistics stay at 0 and 1.",
-                 lambda: [impl(draw.normal(1).item(), 2.5, 1.0, 3), impl(draw.normal(1).item(), 2.5, 0.0, 3)])
+                 lambda: {f"momentum {momentum:g}": impl(draw.normal(1).item(), 2.5, momentum, 3)
+                          for momentum in (1.0, 0.0)})
     yield aspect("tensors", "Numbers give numbers; tensors of shape (C,) give tensors of shape (C,), also after 0 "
                  "steps.",
-                 lambda: [impl(draw.normal(4), draw.uniform(4, high=3), 0.25, steps) for steps in (3, 0)])
+                 lambda: {f"{steps} steps": impl(draw.normal(4), draw.uniform(4, high=3), 0.25, steps)
+                          for steps in (3, 0)})
     yield aspect("inputs left alone", "The given tensors stay as they were, and float64 stays float64.",
                  lambda: _left_alone(impl, draw.normal(3, dtype=torch.float64), draw.uniform(3).double()))
 
@@ -687,7 +931,8 @@ def _float_case(impl, draw, steps):
 
 
 def _left_alone(impl, mean, var):
-    return [impl(mean, var, 0.2, 4), mean, var]
+    return {"4 steps": impl(mean, var, 0.2, 4), "no step": impl(mean, var, 0.2, 0),
+            "the given mean": mean, "the given var": var}
 
 
 @running_after.misconception("You turned `momentum` round. In PyTorch it is the share of the NEW batch: with 0.1, "
@@ -727,6 +972,54 @@ def adds_the_steps_up(mean, var, momentum, steps):
 def takes_a_step_too_many(mean, var, momentum, steps):
     kept = (1 - momentum) ** (steps + 1)
     return (1 - kept) * mean, kept + (1 - kept) * var
+
+
+@running_after.misconception("You took one step too few: a loop from 1, or steps − 1 in the power. The first batch "
+                             "mixes in as well.")
+def takes_a_step_too_few(mean, var, momentum, steps):
+    kept = (1 - momentum) ** max(steps - 1, 0)
+    return (1 - kept) * mean, kept + (1 - kept) * var
+
+
+@running_after.misconception("You exchanged the two starts: the running mean starts from 0, the running variance from "
+                             "1.")
+def exchanges_the_starts(mean, var, momentum, steps):
+    kept = (1 - momentum) ** steps
+    return kept + (1 - kept) * mean, (1 - kept) * var
+
+
+@running_after.misconception("You returned the variance first. The task asks for (running_mean, running_var).")
+def returns_the_variance_first(mean, var, momentum, steps):
+    kept = (1 - momentum) ** steps
+    return kept + (1 - kept) * var, (1 - kept) * mean
+
+
+@running_after.misconception("You returned what the batches have, as a plain average would from the first batch on. "
+                             "Here the start, 0 and 1, fades only little by little.")
+def forgets_the_start_at_once(mean, var, momentum, steps):
+    return (mean, var) if steps else (mean * 0, var * 0 + 1)
+
+
+@running_after.misconception("You started from the plain numbers 0 and 1. With no step to take, numbers come back "
+                             "even where tensors went in.")
+def starts_from_numbers(mean, var, momentum, steps):
+    running_mean, running_var = 0.0, 1.0
+    for _ in range(steps):
+        running_mean = (1 - momentum) * running_mean + momentum * mean
+        running_var = (1 - momentum) * running_var + momentum * var
+    return running_mean, running_var
+
+
+@running_after.misconception("You started from `torch.zeros` and `torch.ones` in float32. Take the dtype from what is "
+                             "given: float64 stays float64, also after 0 steps.")
+def starts_in_float32(mean, var, momentum, steps):
+    running_mean, running_var = 0.0, 1.0
+    if isinstance(mean, torch.Tensor):
+        running_mean, running_var = torch.zeros(mean.shape), torch.ones(var.shape)
+    for _ in range(steps):
+        running_mean = (1 - momentum) * running_mean + momentum * mean
+        running_var = (1 - momentum) * running_var + momentum * var
+    return running_mean, running_var
 
 
 @running_after.misconception("You added a share of the batch without shrinking the old value. The two shares, "
@@ -788,8 +1081,9 @@ def BatchNorm2d(impl, draw):
                  "· batch, with the batch's mean and its unbiased variance (divisor n − 1).",
                  lambda: _running(impl(3), [_lively(draw, 2, 3, 2, 2) for _ in range(3)]))
     yield aspect("momentum", "`momentum` is the share of the new batch: 1 forgets all before it, 0 learns nothing.",
-                 lambda: [_running(impl(2, momentum=momentum), [_lively(draw, 2, 2, 3, 3) for _ in range(2)])
-                          for momentum in (0.3, 1.0, 0.0)])
+                 lambda: {f"momentum={momentum:g}": _running(impl(2, momentum=momentum),
+                                                             [_lively(draw, 2, 2, 3, 3) for _ in range(2)])
+                          for momentum in (0.3, 1.0, 0.0)})
     yield aspect("momentum None", "With `momentum=None` they are the plain average over all batches since the start.",
                  lambda: _running(impl(2, momentum=None), [_lively(draw, 2, 2, 3, 3) for _ in range(3)]))
     yield aspect("counter", "`num_batches_tracked` counts the training batches, not those seen in evaluation.",
@@ -804,7 +1098,7 @@ def BatchNorm2d(impl, draw):
     yield aspect("eps", "`eps` stands inside the root, in both modes.",
                  lambda: _both_modes(draw.fill_(impl(3, eps=0.5)), _lively(draw, 4, 3, 3, 3)))
     yield aspect("affine", "With `affine=False`, `weight` and `bias` are None, and neither is in the state dict.",
-                 lambda: _furnished(draw.fill_(impl(3, affine=False)), _lively(draw, 4, 3, 3, 3)))
+                 lambda: _furnished(draw.fill_(impl(3, 1e-5, 0.1, False)), _lively(draw, 4, 3, 3, 3)))
     yield aspect("no tracking", "With `track_running_stats=False` there are no statistics (all three are None), and "
                  "every batch is normalised with its own, also in evaluation mode.",
                  lambda: _furnished(impl(3, track_running_stats=False), _lively(draw, 4, 3, 3, 3)))
@@ -829,50 +1123,56 @@ def _of(module, name):
 
 
 def _statistics(module):
-    return [_of(module, "running_mean"), _of(module, "running_var")]
+    return {name: _of(module, name) for name in ("running_mean", "running_var")}
+
+
+def _copied(value):
+    """A tensor as it is now; what is no tensor will be told."""
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def _start(module, x):
-    return [{name: _of(module, name).clone() for name in _NAMES}, module(x)]
+    return {**{name: _copied(_of(module, name)) for name in _NAMES}, "output": module(x)}
 
 
 def _running(module, batches):
     outputs = [module(batch) for batch in batches]
-    return [outputs[-1], *_statistics(module)]
+    return {"last output": outputs[-1], **_statistics(module)}
 
 
 def _counted(module, batches):
     first, second, third, fourth = batches
     outputs = [module(first), module(second), module.eval()(third), module.train()(fourth)]
-    return [outputs[0], int(_of(module, "num_batches_tracked"))]
+    return {"output": outputs[0], "num_batches_tracked": int(_of(module, "num_batches_tracked"))}
 
 
 def _alone_and_together(module, x):
     module.eval()
-    return [module(x), module(x[:1]), module(x[1:] + 5)]
+    return {"four pictures": module(x), "the first alone": module(x[:1]), "the others, brighter": module(x[1:] + 5)}
 
 
 def _evaluated(module, x):
     module.eval()
-    return [module(x), *_statistics(module)]
+    return {"output": module(x), **_statistics(module)}
 
 
 def _without_gradients(module, x):
     with torch.no_grad():
         trained = module(x)
-    moved = [tensor.clone() for tensor in _statistics(module)]
-    return [trained, moved, module.eval()(x)]
+    moved = {name: _copied(value) for name, value in _statistics(module).items()}
+    return {"training output": trained, **moved, "evaluation output": module.eval()(x)}
 
 
 def _both_modes(module, x):
     module.eval()
     evaluated = module(x)
-    return [evaluated, module.train()(x)]
+    return {"in evaluation": evaluated, "in training": module.train()(x)}
 
 
 def _furnished(module, x):
-    outputs = [module(x), module(x * 2 + 1), module.eval()(x * 3 - 1)]
-    return [{name: _of(module, name) is None for name in _NAMES}, sorted(module.state_dict()), outputs]
+    nothing = {f"{name} is None": _of(module, name) is None for name in _NAMES}
+    outputs = {"first batch": module(x), "second batch": module(x * 2 + 1), "in evaluation": module.eval()(x * 3 - 1)}
+    return {**nothing, "state dict": ", ".join(sorted(module.state_dict())), **outputs}
 
 
 def _both_ways(impl, draw):
@@ -883,19 +1183,25 @@ def _both_ways(impl, draw):
     module.load_state_dict(donor.state_dict())
     output = module(_lively(draw, 2, 3, 4, 4))
     heir.load_state_dict(module.state_dict())
-    return [output, heir.state_dict(), sorted(name for name, _ in module.named_parameters()),
-            sorted(name for name, _ in module.named_buffers())]
+    return {"parameters": ", ".join(sorted(name for name, _ in module.named_parameters())),
+            "buffers": ", ".join(sorted(name for name, _ in module.named_buffers())),
+            "with PyTorch's state": output, "given back": heir.state_dict()}
 
 
 def _graphs(module, x):
     leaf = x.requires_grad_()
     outputs = [module(leaf), module(leaf * 2)]
-    return [outputs[1], *(tensor.requires_grad for tensor in _statistics(module))]
+    remembered = {f"{name}.requires_grad": value.requires_grad for name, value in _statistics(module).items()}
+    return {"output": outputs[1], **remembered}
 
 
 def _doubled(module, x):
     grad_x, = gradients(module, x)
-    return [grad_x, _of(module, "weight").grad, _of(module, "bias").grad, *_statistics(module)]
+    grads = {f"gradient of {name}": _of(module, name).grad for name in ("weight", "bias")}
+    for name, grad in grads.items():
+        if grad is None:
+            raise RuntimeError(f"there is no {name}: it takes no part in the output, or it is no parameter")
+    return {"gradient of x": grad_x, **grads, **_statistics(module)}
 
 
 def _ten_steps(impl, draw):
@@ -907,7 +1213,7 @@ def _ten_steps(impl, draw):
         optimizer.zero_grad()
         F.cross_entropy(net(x), y).backward()
         optimizer.step()
-    return [net.eval()(x), net.state_dict()]
+    return {"output": net.eval()(x), "state dict": net.state_dict()}
 
 
 class _Base(nn.Module):
@@ -996,6 +1302,34 @@ class KeepsPlainAttributes(_Base):
         self.running_mean = torch.zeros(count) if tracks else None
         self.running_var = torch.ones(count) if tracks else None
         self.num_batches_tracked = torch.tensor(0) if tracks else None
+
+
+@BatchNorm2d.misconception("γ and β have names of their own here. The task calls them `weight` and `bias`, as PyTorch "
+                           "does: under other names no state dict fits.")
+class CallsThemGammaAndBeta(_Base):
+    def furnish(self):
+        super().furnish()
+        del self.weight, self.bias
+        self.gamma = nn.Parameter(torch.ones(self.num_features)) if self.affine else None
+        self.beta = nn.Parameter(torch.zeros(self.num_features)) if self.affine else None
+
+    def forward(self, x):
+        mean, var = self.statistics(x)
+        if self.moves_the_statistics():
+            self.update(x)
+        x = (x - mean[:, None, None]) / self.root(var)[:, None, None]
+        return x if self.gamma is None else x * self.gamma[:, None, None] + self.beta[:, None, None]
+
+
+@BatchNorm2d.misconception("`weight` and `bias` are buffers. No optimiser will find them and they never learn: what "
+                           "is to be trained is an `nn.Parameter`.")
+class MakesTheWeightsBuffers(_Base):
+    def furnish(self):
+        super().furnish()
+        if self.affine:
+            del self.weight, self.bias
+            self.register_buffer("weight", torch.ones(self.num_features))
+            self.register_buffer("bias", torch.zeros(self.num_features))
 
 
 @BatchNorm2d.misconception("The statistics are parameters. An optimiser would then be given them to train, and weight "
@@ -1109,6 +1443,51 @@ class AlwaysTracks(_Base):
     def furnish(self):
         self.track_running_stats = True
         super().furnish()
+
+
+@BatchNorm2d.misconception("With `track_running_stats=False` evaluation reaches for running statistics that are None. "
+                           "Where there are none, the batch's own do the work in both modes.")
+class ReachesForWhatIsNotThere(_Base):
+    def uses_the_batch(self):
+        return self.training
+
+
+@BatchNorm2d.misconception("With `track_running_stats=False` evaluation normalises with mean 0 and variance 1, which "
+                           "nobody has measured. Take the batch's own.")
+class EvaluatesWithTheStart(_Base):
+    def statistics(self, x):
+        if self.training or self.track_running_stats:
+            return super().statistics(x)
+        return x.new_zeros(self.num_features), x.new_ones(self.num_features)
+
+    def uses_the_batch(self):
+        return self.training
+
+
+@BatchNorm2d.misconception("`eps` is 1e-5 here, whatever was asked for when the layer was made.")
+class KeepsItsOwnEps(_Base):
+    def root(self, var):
+        return torch.sqrt(var + 1e-5)
+
+
+@BatchNorm2d.misconception("Without gradients your layer does not move its statistics. `torch.no_grad()` says nothing "
+                           "of the mode: ask `self.training` alone.")
+class RestsWithoutGradients(_Base):
+    def moves_the_statistics(self):
+        return super().moves_the_statistics() and torch.is_grad_enabled()
+
+
+@BatchNorm2d.misconception("The first batch was taken over whole. Only with `momentum=None` does it count fully; "
+                           "otherwise it, too, has the share `momentum`, and the start 0 and 1 the rest.")
+class TakesTheFirstBatchWhole(_Base):
+    def share(self):
+        return 1.0 if self.num_batches_tracked == 1 else super().share()
+
+
+@BatchNorm2d.misconception("`bias` is not added: your layer multiplies by `weight` and stops.")
+class NeverAddsTheBias(_Base):
+    def forward(self, x):
+        return super().forward(x) if self.bias is None else super().forward(x) - self.bias.detach()[:, None, None]
 
 
 @BatchNorm2d.misconception("`running_var` starts from zeros. Before the first batch eval mode then divides by √eps: "
@@ -1290,14 +1669,21 @@ def layer_norm(impl, draw):
                  "and each of its numbers has a weight and a bias of its own.",
                  lambda: impl(draw.normal(3, 2, 4, 3) + draw.normal(3, 1, 1, 1), *_affine(draw, 2, 4, 3)))
     yield aspect("trailing axes", "In general the last `weight.ndim` axes are averaged, as many as `weight` has.",
-                 lambda: impl(2 * draw.normal(3, 3, 3, 3) + draw.normal(3, 3, 1, 1), *_affine(draw, 3, 3)))
+                 lambda: {f"x of {len(shape)} axes, weight of {count}": _trailing_case(impl, draw, shape, count)
+                          for shape, count in [((3, 3, 3, 3), 2), ((2, 3, 4), 2), ((2, 3, 2, 5), 1),
+                                               ((4, 2, 3, 2), 3)]})
     yield aspect("divisor", "The variance is divided by the number of averaged values, not by one less.",
                  lambda: impl(draw.normal(4, 3), *_affine(draw, 3)))
     yield aspect("eps", "`eps` stands inside the root, as before.",
-                 lambda: [impl(draw.normal(3, 5), *_affine(draw, 5), 0.5),
-                          impl(0.003 * draw.normal(3, 5), *_affine(draw, 5))])
+                 lambda: {"eps=0.5": impl(draw.normal(3, 5), *_affine(draw, 5), 0.5),
+                          "eps left to you": impl(0.003 * draw.normal(3, 5), *_affine(draw, 5))})
     yield habits("Nothing given is changed; float64 in gives float64 out; gradients flow through all of it.", impl,
                  lambda: (draw.normal(3, 2, 5), *_affine(draw, 5)))
+
+
+def _trailing_case(impl, draw, shape, count):
+    x = 2 * draw.normal(*shape) + draw.normal(*shape[:-count], *[1] * count)
+    return impl(x, *_affine(draw, *shape[-count:]))
 
 
 def _trailing(x, weight):
@@ -1325,6 +1711,47 @@ def averages_all_but_the_batch(x, weight, bias, eps=1e-5):
     return (x - mean) / (var + eps).sqrt() * weight + bias
 
 
+@layer_norm.misconception("You chose the axes by the shape of x: three for pictures, one for the rest. The weight's "
+                          "shape decides, for every x.")
+def chooses_by_the_shape_of_x(x, weight, bias, eps=1e-5):
+    axes = (-3, -2, -1) if x.ndim == 4 else (-1,)
+    var, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() * weight + bias
+
+
+@layer_norm.misconception("You took care of weights with one axis and with three. Two, or four, are just as possible: "
+                          "count them.")
+def knows_one_and_three(x, weight, bias, eps=1e-5):
+    axes = (-3, -2, -1) if weight.ndim == 3 else (-1,)
+    var, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() * weight + bias
+
+
+@layer_norm.misconception("You averaged the FIRST axes, as many as `weight` has. Count from behind: the first axis "
+                          "holds the examples.")
+def counts_from_the_front(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, list(range(weight.ndim)), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() * weight + bias
+
+
+@layer_norm.misconception("You divided by the variance, not by its root.")
+def divides_by_what_is_under_the_root(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _trailing(x, weight), correction=0, keepdim=True)
+    return (x - mean) / (var + eps) * weight + bias
+
+
+@layer_norm.misconception("`eps` is missing. A row of equal numbers would become 0/0.")
+def goes_without_eps(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _trailing(x, weight), correction=0, keepdim=True)
+    return (x - mean) / var.sqrt() * weight + bias
+
+
+@layer_norm.misconception("Something you were given was changed in place (`-=`, `div_`, …). Others still need it.")
+def writes_into_x(x, weight, bias, eps=1e-5):
+    x -= x.mean(_trailing(x, weight), keepdim=True)
+    return x / (x.square().mean(_trailing(x, weight), keepdim=True) + eps).sqrt() * weight + bias
+
+
 @layer_norm.misconception("You divided by one less than the number of values (torch's default for `var` and `std`). "
                           "Layer norm, too, divides by the number itself.")
 def takes_the_unbiased_spread(x, weight, bias, eps=1e-5):
@@ -1343,6 +1770,13 @@ def adds_eps_to_the_deviation(x, weight, bias, eps=1e-5):
 def leaves_the_mean(x, weight, bias, eps=1e-5):
     square = x.square().mean(_trailing(x, weight), keepdim=True)
     return x / (square + eps).sqrt() * weight + bias
+
+
+@layer_norm.misconception("No gradient arrives at one of the tensors: on its way it left the graph (`detach`, "
+                          "`.data`, `.item()`, NumPy).")
+def cuts_the_learned_part_off(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _trailing(x, weight), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() * weight.detach() + bias.detach()
 
 
 @layer_norm.misconception("You left out `weight` and `bias`: every normalised number has a scale and a shift to be "
@@ -1408,12 +1842,14 @@ def group_norm(impl, draw):
                  lambda: impl(_lively(draw, 3, 4, 3, 2), 1, *_affine(draw, 4)))
     yield aspect("a group a channel", "C groups are instance norm: each channel of each picture on its own.",
                  lambda: impl(_lively(draw, 3, 4, 4, 4), 4, *_affine(draw, 4)))
-    yield aspect("vectors and sequences", "It takes (N, C), (N, C, L) and (N, C, H, W).",
-                 lambda: [impl(_lively(draw, 3, 6), 2, *_affine(draw, 6)),
-                          impl(_lively(draw, 2, 4, 5), 2, *_affine(draw, 4))])
+    yield aspect("vectors and sequences", "It takes (N, C), (N, C, L) and (N, C, H, W), also where x is not "
+                 "contiguous: a transposed x, for one.",
+                 lambda: {"(N, C)": impl(_lively(draw, 3, 6), 3, *_affine(draw, 6)),
+                          "(N, C, L)": impl(_lively(draw, 2, 4, 5), 2, *_affine(draw, 4)),
+                          "(N, C, L), transposed": impl(_lively(draw, 2, 5, 4).transpose(1, 2), 2, *_affine(draw, 4))})
     yield aspect("eps", "`eps` is added to the variance, which is divided by the number of values in the group.",
-                 lambda: [impl(_lively(draw, 2, 4, 2, 1), 2, *_affine(draw, 4), 0.5),
-                          impl(0.003 * draw.normal(2, 4, 3, 3), 2, *_affine(draw, 4))])
+                 lambda: {"eps=0.5": impl(_lively(draw, 2, 4, 2, 1), 2, *_affine(draw, 4), 0.5),
+                          "eps left to you": impl(0.003 * draw.normal(2, 4, 3, 3), 2, *_affine(draw, 4))})
     yield habits("What is given stays as it was; float64 stays float64; gradients flow through, statistics included.",
                  _Grouped(impl), lambda: (_lively(draw, 2, 4, 3, 3), *_affine(draw, 4)))
 
@@ -1477,6 +1913,13 @@ def gives_a_group_one_weight(x, num_groups, weight, bias, eps=1e-5):
                    bias[::size].repeat_interleave(size))
 
 
+@group_norm.misconception("One of the tensors got no gradient, because it left the graph (`detach`, `.data`, "
+                          "`.item()`, NumPy).")
+def takes_the_weights_as_numbers(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return _finish(groups, mean, (var + eps).sqrt(), x, weight.detach(), bias.detach())
+
+
 @group_norm.misconception("You normalised and stopped: `weight` and `bias` are still to be applied, channel by "
                           "channel.")
 def stops_after_normalising(x, num_groups, weight, bias, eps=1e-5):
@@ -1502,6 +1945,55 @@ def uses_the_unbiased_variance(x, num_groups, weight, bias, eps=1e-5):
 def gives_every_channel_a_group(x, num_groups, weight, bias, eps=1e-5):
     groups, mean, var = _group_mean_and_var(x, x.shape[1])
     return _finish(groups, mean, (var + eps).sqrt(), x, weight, bias)
+
+
+@group_norm.misconception("You normalised every picture as a whole, whatever `num_groups`: that is one group.")
+def gives_a_picture_one_group(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, 1)
+    return _finish(groups, mean, (var + eps).sqrt(), x, weight, bias)
+
+
+@group_norm.misconception("`weight` and `bias` met the last axis. They belong to the channels: give their shape as "
+                          "many ones as x has axes after them.")
+def weighs_the_positions(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return ((groups - mean) / (var + eps).sqrt()).reshape(x.shape) * weight + bias
+
+
+@group_norm.misconception("The variance under the root lacks `eps`. A group of equal numbers would become NaN.")
+def groups_without_eps(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return _finish(groups, mean, var.sqrt(), x, weight, bias)
+
+
+@group_norm.misconception("You set `eps` to 1e-5, whatever the caller asked for.")
+def groups_with_the_default_eps(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return _finish(groups, mean, (var + 1e-5).sqrt(), x, weight, bias)
+
+
+@group_norm.misconception("You scaled and shifted before you normalised. That undoes what `weight` and `bias` are "
+                          "for: they come last.")
+def scales_before_it_normalises(x, num_groups, weight, bias, eps=1e-5):
+    x = x * _wide(weight, x) + _wide(bias, x)
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return ((groups - mean) / (var + eps).sqrt()).reshape(x.shape)
+
+
+@group_norm.misconception("`view` needs neighbours in memory, and a transposed x has none. Another function does the "
+                          "same and copies where it must.")
+def insists_on_views(x, num_groups, weight, bias, eps=1e-5):
+    groups = x.view(x.shape[0], num_groups, -1)
+    var, mean = torch.var_mean(groups, 2, correction=0, keepdim=True)
+    return ((groups - mean) / (var + eps).sqrt()).view(x.shape) * _wide(weight, x) + _wide(bias, x)
+
+
+@group_norm.misconception("You normalised in place: x, or a view of it, was overwritten.")
+def overwrites_the_groups(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    groups -= mean
+    groups /= (var + eps).sqrt()
+    return groups.reshape(x.shape) * _wide(weight, x) + _wide(bias, x)
 
 
 @group_norm.misconception("The mean and the variance of the groups are cut from the graph: outputs are right, "
@@ -1566,18 +2058,19 @@ def fold_batch_norm(impl, draw):
                  lambda: _folded(impl, draw, nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4)))
     yield aspect("geometry", "Channels, kernel size, stride, padding, dilation, groups and padding mode are those of "
                  "`conv`.",
-                 lambda: [_folded(impl, draw, nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2)),
-                                  nn.BatchNorm2d(3)),
-                          _folded(impl, draw, nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"),
-                                  nn.BatchNorm2d(3))])
+                 lambda: {"oblong": _folded(impl, draw, nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 2),
+                                                                  dilation=(1, 2)), nn.BatchNorm2d(3)),
+                          "reflecting": _folded(impl, draw, nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"),
+                                                nn.BatchNorm2d(3))})
     yield aspect("groups", "It works for grouped and depthwise convolutions.",
-                 lambda: [_folded(impl, draw, nn.Conv2d(4, 6, 3, groups=2), nn.BatchNorm2d(6)),
-                          _folded(impl, draw, nn.Conv2d(3, 3, 3, groups=3, bias=False), nn.BatchNorm2d(3))])
+                 lambda: {"two groups": _folded(impl, draw, nn.Conv2d(4, 6, 3, groups=2), nn.BatchNorm2d(6)),
+                          "depthwise": _folded(impl, draw, nn.Conv2d(3, 3, 3, groups=3, bias=False),
+                                               nn.BatchNorm2d(3))})
     yield aspect("not affine", "A `bn` with `affine=False` counts as γ = 1, β = 0.",
                  lambda: _folded(impl, draw, nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, affine=False)))
     yield aspect("eps", "`eps` is that of `bn`, inside the root.",
-                 lambda: [_folded(impl, draw, nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, eps=0.5)),
-                          _folded(impl, draw, nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), quiet=1e-5)])
+                 lambda: {"eps=0.5": _folded(impl, draw, nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, eps=0.5)),
+                          "quiet channels": _folded(impl, draw, nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), quiet=1e-5)})
     yield aspect("training mode", "Fold the running statistics also while `bn` is in training mode; the mode stays.",
                  lambda: _folded_while_training(impl, draw))
     yield aspect("inputs left alone", "`conv` and `bn` stay as they were, and share no memory with the new layer.",
@@ -1586,10 +2079,20 @@ def fold_batch_norm(impl, draw):
                  "graph, of the dtype of `conv`.", lambda: _folded_double(impl, draw))
 
 
+def _convolution(folded):
+    """What was returned, if it is a convolution."""
+    if not isinstance(folded, nn.Conv2d):
+        given = "None (is a `return` missing?)" if folded is None else "something else"
+        raise ValueError(f"the task asks for one nn.Conv2d; this is {given}")
+    return folded
+
+
 def _folded(impl, draw, conv, bn, quiet=1.0):
     draw.fill_(bn).eval().running_var.mul_(quiet)
-    folded = impl(draw.fill_(conv), bn)
-    return [folded(draw.normal(2, conv.in_channels, 6, 7)), type(folded) is nn.Conv2d, _geometry(folded)]
+    folded, x = _convolution(impl(draw.fill_(conv), bn)), draw.normal(2, conv.in_channels, 6, 7)
+    same = _geometry(folded) == _geometry(conv) and folded.weight.dtype == conv.weight.dtype
+    return {"nothing but an nn.Conv2d": type(folded) is nn.Conv2d, **_geometry(folded),
+            "has a bias": folded.bias is not None, "weight": folded.weight, "output": folded(x) if same else x}
 
 
 def _geometry(conv):
@@ -1598,29 +2101,39 @@ def _geometry(conv):
 
 
 def _folded_while_training(impl, draw):
-    conv, bn = draw.fill_(nn.Conv2d(2, 3, 3)), draw.fill_(nn.BatchNorm2d(3))
-    folded = impl(conv, bn)
-    return [folded(draw.normal(2, 2, 5, 5)), bn.training, conv.training, bn.running_mean, bn.running_var]
+    seen = {}
+    for training in (True, False):
+        conv, bn = draw.fill_(nn.Conv2d(2, 3, 3)), draw.fill_(nn.BatchNorm2d(3)).train(training)
+        folded = _convolution(impl(conv, bn))
+        seen["bn in training mode" if training else "bn in evaluation mode"] = {
+            "output": folded(draw.normal(2, 2, 5, 5)), "bn.training": bn.training, "conv.training": conv.training,
+            "running_mean": bn.running_mean, "running_var": bn.running_var}
+    return seen
 
 
 def _folded_apart(impl, draw):
     conv, bn = draw.fill_(nn.Conv2d(2, 3, 3)), draw.fill_(nn.BatchNorm2d(3)).eval()
-    folded = impl(conv, bn)
+    folded = _convolution(impl(conv, bn))
     output = folded(draw.normal(2, 2, 5, 5))
-    kept = [dict(conv.state_dict()), dict(bn.state_dict())]
-    kept = [{name: tensor.clone() for name, tensor in state.items()} for state in kept]
+    kept = {name: {part: tensor.clone() for part, tensor in layer.state_dict().items()}
+            for name, layer in [("conv", conv), ("bn", bn)]}
     with torch.no_grad():
         for parameter in folded.parameters():
             parameter.zero_()
-    return [output, *kept, conv.state_dict(), bn.state_dict()]
+    return {"output": output, **kept, "conv, the new layer set to zero": conv.state_dict(),
+            "bn, the new layer set to zero": bn.state_dict()}
 
 
 def _folded_double(impl, draw):
     conv, bn = draw.fill_(nn.Conv2d(2, 3, 3).double()), draw.fill_(nn.BatchNorm2d(3).double()).eval()
-    folded = impl(conv, bn)
-    parameters = [folded.weight, folded.bias]
-    return [folded(draw.normal(1, 2, 4, 4).double()), type(folded) is nn.Conv2d,
-            [isinstance(parameter, nn.Parameter) and parameter.is_leaf for parameter in parameters]]
+    folded = _convolution(impl(conv, bn))
+    parameters = {name: getattr(folded, name) for name in ("weight", "bias")}
+    facts = {f"{name} is a parameter, without a graph": isinstance(value, nn.Parameter) and value.is_leaf
+             for name, value in parameters.items()}
+    right = all(value is not None and value.dtype == torch.float64 for value in parameters.values())
+    x = draw.normal(1, 2, 4, 4).double()
+    return {"nothing but an nn.Conv2d": type(folded) is nn.Conv2d, **facts, **parameters,
+            "output": folded(x) if right else x}
 
 
 def _assembled(conv, weight, bias):
@@ -1706,6 +2219,37 @@ def forgets_gamma(conv, bn):
     return _assembled(conv, conv.weight * _tall(scale), beta + (_bias_of(conv) - bn.running_mean) * scale)
 
 
+@fold_batch_norm.misconception("The running mean is missing. BatchNorm subtracts μ before it scales, so −μ, scaled, "
+                               "must be in the new bias.")
+def forgets_the_mean_of_the_bn(conv, bn):
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    return _assembled(conv, conv.weight * _tall(scale), beta + _bias_of(conv) * scale)
+
+
+@fold_batch_norm.misconception("Where the convolution has no bias, the new layer has none either. −μ and β must go "
+                               "somewhere: give it one.")
+def keeps_a_layer_without_bias(conv, bn):
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    if conv.bias is not None:
+        return _assembled(conv, conv.weight * _tall(scale), beta + (conv.bias - bn.running_mean) * scale)
+    folded = copy.deepcopy(conv)
+    folded.weight = nn.Parameter((conv.weight * _tall(scale)).detach())
+    return folded
+
+
+@fold_batch_norm.misconception("You set `weight` with its graph still on it, not as an `nn.Parameter` of its own: it "
+                               "hangs on the old layers and no optimiser sees it.")
+def leaves_the_graph_on(conv, bn):
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    folded = _assembled(conv, conv.weight, beta + (_bias_of(conv) - bn.running_mean) * scale)
+    del folded.weight
+    folded.weight = conv.weight * _tall(scale)
+    return folded
+
+
 @fold_batch_norm.misconception("β is missing: what BatchNorm adds at its end must be in the new bias.")
 def forgets_beta(conv, bn):
     gamma, _ = _gamma_beta(bn)
@@ -1758,6 +2302,16 @@ def leaves_it_in_evaluation(conv, bn):
     bn.eval()
     gamma, beta = _gamma_beta(bn)
     scale = gamma / (bn.running_var + bn.eps).sqrt()
+    return _assembled(conv, conv.weight * _tall(scale), beta + (_bias_of(conv) - bn.running_mean) * scale)
+
+
+@fold_batch_norm.misconception("You switched `bn` to training mode at the end, although it may have come in "
+                               "evaluation mode. Fold from its attributes, and no switching is needed.")
+def always_switches_back_to_training(conv, bn):
+    bn.eval()
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    bn.train()
     return _assembled(conv, conv.weight * _tall(scale), beta + (_bias_of(conv) - bn.running_mean) * scale)
 
 
