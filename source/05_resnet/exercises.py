@@ -1,6 +1,8 @@
 """Residual networks: how each exercise is examined."""
 
+import copy
 import math
+import re
 import weakref
 
 import torch
@@ -22,17 +24,33 @@ def _plain(value):
 
 def _trained(module, x, *norms):
     """What a forward pass in training mode gives, and the running statistics that it leaves behind."""
-    out = module.train()(x)
-    return [out, *(getattr(module.get_submodule(name), kind) for name in norms
-                   for kind in ("running_mean", "running_var"))]
+    out = _fitting(module.train(), x)
+    parts = dict(module.named_modules())
+    for name in norms:
+        if (parent := name.rpartition(".")[0]) not in parts:
+            raise AttributeError(f"there is no `{parent}`")
+    return {"output": out, **{f"{name}.{kind}": getattr(parts.get(name), kind, "missing") for name in norms
+                              for kind in ("running_mean", "running_var")}}
+
+
+def _fitting(call, *arguments):
+    """What `call` gives. Where two sizes do not fit, the error names the smaller first, however the sum was written."""
+    try:
+        return call(*arguments)
+    except RuntimeError as error:
+        sizes = re.search(r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\).*(\d+)", str(error))
+        if not sizes:
+            raise
+        small, large = sorted(map(int, sizes.groups()[:2]))
+        raise RuntimeError(f"sizes {small} and {large} do not fit together in axis {sizes[3]}").with_traceback(
+            error.__traceback__) from None
 
 
 def _conduct(module, x):
     """Output and input after a forward pass; the gradient in float64."""
     module.eval()
     kept = x.clone()
-    return {"input left alone": [module(kept), kept],
-            "gradient": gradients(module.double(), x)}
+    return {"output": _fitting(module, kept), "input left alone": kept, "gradient": gradients(module.double(), x)}
 
 
 # --------------------------------------------------------------------------------------------------------- shortcut
@@ -51,15 +69,15 @@ def shortcut(impl, draw):
 
     yield aspect("identity", "Where stride is 1 and the channels stay the same, it is the identity and has no "
                  "parameters.",
-                 lambda: [_shapes(impl(5, 5, 1)), impl(5, 5, 1)(draw.normal(2, 5, 3, 4)),
-                          sum(1 for _ in impl(5, 7, 1).parameters()) > 0])
+                 lambda: {"same": _shapes(impl(5, 5, 1)), "output": impl(5, 5, 1)(draw.normal(2, 5, 3, 4)),
+                          "parameters where channels change": sum(1 for _ in impl(5, 7, 1).parameters()) > 0})
     yield aspect("names and shapes", "The convolution has the key 0 and no bias, the BatchNorm has the key 1.",
                  lambda: _shapes(impl(4, 6, 2)))
     yield aspect("channels", "Otherwise it is a 1×1 convolution followed by a BatchNorm, and nothing else.",
                  lambda: filled(4, 6, 1).eval()(draw.normal(2, 4, 5, 6)))
     yield aspect("stride", "The convolution carries the stride, also where only the stride changes something.",
-                 lambda: [filled(4, 4, 2).eval()(draw.normal(2, 4, 7, 8)),
-                          filled(3, 6, 3).eval()(draw.normal(1, 3, 7, 8))])
+                 lambda: {f"shortcut{sizes}": filled(*sizes).eval()(draw.normal(2, sizes[0], 7, 8))
+                          for sizes in ((4, 4, 2), (3, 6, 3), (4, 4, 3))})
     yield aspect("training", "In training mode the BatchNorm uses the batch and updates its running statistics.",
                  lambda: _trained(filled(4, 6, 2), draw.normal(3, 4, 5, 6), "1"))
 
@@ -78,14 +96,14 @@ def projects_with_a_bias(in_channels, out_channels, stride):
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels))
 
 
-@shortcut.misconception("This looks at the channels alone. With equal channels and a stride of 2 the picture still "
-                        "gets smaller: an identity would not fit the branch that it is added to.")
+@shortcut.misconception("Where only the stride changes there is no projection. The branch makes the picture smaller, "
+                        "and an identity does not fit it.")
 def forgets_that_a_stride_changes_the_size(in_channels, out_channels, stride):
     return nn.Identity() if in_channels == out_channels else _shortcut(in_channels, out_channels, stride)
 
 
-@shortcut.misconception("This looks at the stride alone. With a stride of 1 and other channels the identity has the "
-                        "wrong number of channels.")
+@shortcut.misconception("Where only the channels change there is no projection. The input then has another number of "
+                        "channels than the branch that it is added to.")
 def forgets_that_channels_change(in_channels, out_channels, stride):
     return nn.Identity() if stride == 1 else _shortcut(in_channels, out_channels, stride)
 
@@ -137,6 +155,53 @@ def pools_instead_of_striding(in_channels, out_channels, stride):
         return nn.Identity()
     return nn.Sequential(nn.AvgPool2d(stride, ceil_mode=True), nn.Conv2d(in_channels, out_channels, 1, bias=False),
                          nn.BatchNorm2d(out_channels))
+
+
+@shortcut.misconception("A projection is made for a stride of 2 alone. Any stride but 1 makes the picture smaller: ask "
+                        "whether it is 1.")
+def asks_for_a_stride_of_two(in_channels, out_channels, stride):
+    if stride != 2 and in_channels == out_channels:
+        return nn.Identity()
+    return _shortcut(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("The stride is written into the code as 2. It is an argument: a projection with a stride of 1 "
+                        "keeps the size.")
+def strides_by_two(in_channels, out_channels, stride):
+    return _shortcut(in_channels, out_channels, 2 if (stride, in_channels) != (1, out_channels) else 1)
+
+
+@shortcut.misconception("There is a convolution alone, with neither a BatchNorm behind it nor the keys 0 and 1. An "
+                        "`nn.Sequential` of the two gives both.")
+def gives_a_bare_convolution(in_channels, out_channels, stride):
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+
+@shortcut.misconception("The two layers have names of their own. Trained weights are stored under the keys 0 and 1, as "
+                        "an `nn.Sequential` numbers its modules.")
+class names_its_layers(nn.Module):
+    def __init__(self, in_channels, out_channels, stride):
+        super().__init__()
+        self.conv = self.bn = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.conv, self.bn = _shortcut(in_channels, out_channels, stride)
+
+    def forward(self, x):
+        return self.bn(self.conv(x))
+
+
+@shortcut.misconception("None comes back, and nobody can call that. The caller wants a module, here one that returns "
+                        "what it is given.")
+def gives_none(in_channels, out_channels, stride):
+    return None if stride == 1 and in_channels == out_channels else _shortcut(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("The convolution has its two numbers of channels the wrong way round: `in_channels` go in, "
+                        "`out_channels` come out.")
+def swaps_the_channels(in_channels, out_channels, stride):
+    return _shortcut(out_channels, in_channels, stride)
 
 
 @shortcut.alternative
@@ -204,14 +269,15 @@ def ResBlock(impl, draw):
     yield aspect("names and shapes", "The parts are called `conv1`, `bn1`, `conv2`, `bn2` and `downsample`; no "
                  "convolution has a bias.", lambda: {"expansion": impl.expansion, **_shapes(impl(4, 6, 2))})
     yield aspect("no needless parts", "Where nothing changes, `downsample` has no parameters: the input itself is "
-                 "added.", lambda: [_shapes(impl(5, 5)), filled(5, 5).eval()(draw.normal(2, 5, 4, 6))])
+                 "added.", lambda: {"parts": _shapes(impl(5, 5)),
+                                     "output": _fitting(filled(5, 5).eval(), draw.normal(2, 5, 4, 6))})
     yield aspect("identity shortcut", "The block returns ReLU(branch + shortcut): the last ReLU comes after the sum.",
-                 lambda: filled(4, 4, 1).eval()(draw.normal(2, 4, 5, 6)), weight=2)
+                 lambda: _fitting(filled(4, 4, 1).eval(), 8 * draw.normal(2, 4, 5, 6)), weight=2)
     yield aspect("projection", "Where the channels change, the shortcut is a 1×1 convolution and a BatchNorm.",
-                 lambda: filled(4, 6).eval()(draw.normal(2, 4, 5, 6)))
+                 lambda: _fitting(filled(4, 6).eval(), draw.normal(2, 4, 5, 6)))
     yield aspect("stride", "The first convolution carries the stride, and so does the shortcut.",
-                 lambda: [filled(4, 6, 2).eval()(draw.normal(2, 4, 7, 8)),
-                          filled(4, 4, 2).eval()(draw.normal(2, 4, 8, 5))])
+                 lambda: {f"ResBlock{sizes}": _fitting(filled(*sizes).eval(), draw.normal(2, sizes[0], 7, wide))
+                          for sizes, wide in (((4, 6, 2), 8), ((4, 4, 2), 5), ((4, 4, 3), 9))})
     yield aspect("training", "In training mode each BatchNorm uses the batch and updates its own running statistics.",
                  lambda: _trained(filled(4, 6, 2), draw.normal(3, 4, 6, 7), "bn1", "bn2", "downsample.1"))
     yield aspect("conduct", "The block leaves its input as it was, and gradients flow through both ways.",
@@ -291,7 +357,7 @@ class HasABiasInTheProjection(_BasicBlock):
 
 
 @ResBlock.misconception("The second convolution carries the stride. Shapes and counts come out right, values do not, "
-                        "and the first convolution works on four times as many pixels as it need.")
+                        "and the first convolution works on four times as many pixels as it must.")
 class StridesTheSecondConvolution(_BasicBlock):
     def __init__(self, in_channels, out_channels, stride=1):
         super().__init__(in_channels, out_channels, stride)
@@ -307,8 +373,8 @@ class StridesBothConvolutions(_BasicBlock):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, stride, 1, bias=False)
 
 
-@ResBlock.misconception("The shortcut is projected only where the channels change, as in the notes. A stride of 2 "
-                        "with equal channels needs it, too: the input is larger than what it is added to.")
+@ResBlock.misconception("Where only the stride changes the shortcut is not projected, as in the notes. The input is "
+                        "then larger than what it is added to.")
 class ProjectsForChannelsAlone(_BasicBlock):
     def __init__(self, in_channels, out_channels, stride=1):
         super().__init__(in_channels, out_channels, stride)
@@ -336,8 +402,8 @@ class CallsItExtra(_BasicBlock):
         return F.relu(self.branch(x) + self.extra(x))
 
 
-@ResBlock.misconception("The branch is added into the input in place, as `x += out` does. Whoever gave you `x` finds "
-                        "other numbers in it, and autograd objects. Write `out + x`.")
+@ResBlock.misconception("The input is written into in place, as `x += out` does, or an in-place ReLU on `x`. Whoever "
+                        "gave you `x` finds other numbers in it, and autograd objects. Make a new tensor.")
 class AddsIntoTheInput(_BasicBlock):
     def forward(self, x):
         if isinstance(self.downsample, nn.Identity):
@@ -368,6 +434,101 @@ class SharesTheNorm(_BasicBlock):
 class RectifiesTheInput(_BasicBlock):
     def forward(self, x):
         return F.relu(self.branch(F.relu(x)) + self.downsample(x))
+
+
+@ResBlock.misconception("Every convolution has a bias, the shortcut's, too. The BatchNorm behind each removes it "
+                        "again, and trained weights have none: `bias=False`.")
+class HasBiasesEverywhere(_BasicBlock):
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__(in_channels, out_channels, stride)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1)
+        if stride != 1 or in_channels != out_channels:
+            self.downsample[0] = nn.Conv2d(in_channels, out_channels, 1, stride)
+
+
+@ResBlock.misconception("There are two ReLUs at the end, one before the sum and one after it. The first must go: "
+                        "behind it the branch can only add, never take away.")
+class RectifiesTheBranchToo(_BasicBlock):
+    def forward(self, x):
+        return F.relu(F.relu(self.branch(x)) + self.downsample(x))
+
+
+@ResBlock.misconception("The projection in `downsample` ends in a ReLU. What is negative must reach the sum; the one "
+                        "ReLU comes after it.")
+class EndsTheProjectionWithRelu(_BasicBlock):
+    def forward(self, x):
+        around = self.downsample(x)
+        return F.relu(self.branch(x) + (around if around is x else F.relu(around)))
+
+
+@ResBlock.misconception("The shortcut passes through a ReLU of its own before the sum. It carries the input as it is: "
+                        "what is negative there must reach the sum.")
+class RectifiesTheShortcut(_BasicBlock):
+    def forward(self, x):
+        return F.relu(self.branch(x) + F.relu(self.downsample(x)))
+
+
+@ResBlock.misconception("ReLU comes before BatchNorm in the branch. The order is convolution, norm, ReLU: the norm "
+                        "centres, and the ReLU then cuts at its zero.")
+class NormalisesBehindTheRelu(_BasicBlock):
+    def branch(self, x):
+        return self.bn2(self.conv2(self.bn1(F.relu(self.conv1(x)))))
+
+
+@ResBlock.misconception("`bn2` is there but never called: the second convolution's output is added as it comes.")
+class SkipsTheSecondNorm(_BasicBlock):
+    def branch(self, x):
+        return self.conv2(F.relu(self.bn1(self.conv1(x))))
+
+
+@ResBlock.misconception("`bn1` is called behind both convolutions, and `bn2` never. Each convolution has a norm of its "
+                        "own.")
+class CallsTheFirstNormTwice(_BasicBlock):
+    def branch(self, x):
+        return self.bn1(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+
+
+@ResBlock.misconception("The branch shrinks the picture, but what is added to it is as large as before. Has the "
+                        "shortcut's convolution the stride, and is `downsample` called?")
+class ForgetsTheShortcutsStride(_BasicBlock):
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__(in_channels, out_channels, stride)
+        if stride != 1 or in_channels != out_channels:
+            self.downsample[0] = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+
+@ResBlock.misconception("`stride` is taken but reaches no convolution: what comes out is as large as what went in.")
+class IgnoresTheStride(_BasicBlock):
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__(in_channels, out_channels)
+
+
+@ResBlock.misconception("Where only the channels change the shortcut is not projected. The input then has too many or "
+                        "too few of them for the sum.")
+class ProjectsForTheStrideAlone(_BasicBlock):
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__(in_channels, out_channels, stride)
+        if stride == 1:
+            self.downsample = nn.Identity()
+
+
+@ResBlock.misconception("With equal channels the shortcut is projected for a stride of 2 alone. Any stride but 1 makes "
+                        "the picture smaller.")
+class ProjectsForAStrideOfTwo(_BasicBlock):
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__(in_channels, out_channels, stride)
+        if stride != 2 and in_channels == out_channels:
+            self.downsample = nn.Identity()
+
+
+@ResBlock.misconception("The 3×3 convolutions have no padding: each eats a border of one pixel, and the branch no "
+                        "longer fits the shortcut.")
+class EatsTheBorder(_BasicBlock):
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__(in_channels, out_channels, stride)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, bias=False)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, bias=False)
 
 
 @ResBlock.alternative
@@ -466,15 +627,17 @@ def Bottleneck(impl, draw):
                  "`downsample`; no convolution has a bias.",
                  lambda: {"expansion": impl.expansion, **_shapes(impl(5, 3, 2))})
     yield aspect("no needless parts", "Where `in_channels` is 4 · `channels` and the stride is 1, `downsample` has no "
-                 "parameters.", lambda: [_shapes(impl(12, 3)), filled(12, 3).eval()(draw.normal(2, 12, 4, 5))])
+                 "parameters.", lambda: {"parts": _shapes(impl(12, 3)),
+                                         "output": _fitting(filled(12, 3).eval(), draw.normal(2, 12, 4, 5))})
     yield aspect("identity shortcut", "The last ReLU comes after the sum; the third convolution has none of its own.",
-                 lambda: filled(8, 2, 1).eval()(draw.normal(2, 8, 5, 6)), weight=2)
+                 lambda: _fitting(filled(8, 2, 1).eval(), 8 * draw.normal(2, 8, 5, 6)), weight=2)
     yield aspect("projection", "Everything else is projected to 4 · `channels`, also where `in_channels` equals "
                  "`channels`.",
-                 lambda: [filled(5, 2).eval()(draw.normal(2, 5, 5, 6)), filled(3, 3).eval()(draw.normal(2, 3, 4, 4))])
+                 lambda: {f"Bottleneck{sizes}": _fitting(filled(*sizes).eval(), draw.normal(2, sizes[0], 5, 6))
+                          for sizes in ((5, 2), (3, 3))})
     yield aspect("stride", "The 3×3 convolution carries the stride, and so does the shortcut.",
-                 lambda: [filled(5, 2, 2).eval()(draw.normal(2, 5, 7, 8)),
-                          filled(8, 2, 2).eval()(draw.normal(2, 8, 8, 5))])
+                 lambda: {f"Bottleneck{sizes}": _fitting(filled(*sizes).eval(), draw.normal(2, sizes[0], 7, wide))
+                          for sizes, wide in (((5, 2, 2), 8), ((8, 2, 2), 5), ((8, 2, 3), 9))})
     yield aspect("training", "In training mode each of its norms uses the batch and updates its own running "
                  "statistics.",
                  lambda: _trained(filled(5, 2, 2), draw.normal(3, 5, 6, 7), "bn1", "bn2", "bn3", "downsample.1"))
@@ -535,8 +698,8 @@ class ComparesWithTheMiddle(_Bottleneck):
             nn.Conv2d(in_channels, 4 * channels, 1, stride, bias=False), nn.BatchNorm2d(4 * channels))
 
 
-@Bottleneck.misconception("The shortcut is projected only where the channels change. A stride of 2 needs it, too: the "
-                          "input is larger than what it is added to.")
+@Bottleneck.misconception("Where only the stride changes the shortcut is not projected. The input is then larger than "
+                          "what it is added to.")
 class ProjectsOnlyForChannels(_Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -551,8 +714,8 @@ class IsPlain(_Bottleneck):
         return F.relu(self.branch(x))
 
 
-@Bottleneck.misconception("The third BatchNorm has a ReLU of its own, before the sum. The branch can then only add, "
-                          "never take away.")
+@Bottleneck.misconception("There are two ReLUs at the end: the third BatchNorm has one of its own, before the sum. The "
+                          "branch can then only add, never take away.")
 class RectifiesTheThird(_Bottleneck):
     def forward(self, x):
         return F.relu(F.relu(self.branch(x)) + self.downsample(x))
@@ -604,6 +767,120 @@ class UsesLargeKernels(_Bottleneck):
         super().__init__(in_channels, channels, stride)
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
         self.conv3 = nn.Conv2d(channels, 4 * channels, 3, padding=1, bias=False)
+
+
+@Bottleneck.misconception("The last ReLU stands before the sum. The branch can then only add, and nothing rectifies "
+                          "what leaves the block: add first.")
+class RectifiesTooEarly(_Bottleneck):
+    def forward(self, x):
+        return F.relu(self.branch(x)) + self.downsample(x)
+
+
+@Bottleneck.misconception("There is no ReLU between the first 1×1 and the 3×3 convolution. With a norm alone between "
+                          "them the two are one linear map.")
+class SkipsTheFirstRelu(_Bottleneck):
+    def branch(self, x):
+        return self.bn3(self.conv3(F.relu(self.bn2(self.conv2(self.bn1(self.conv1(x)))))))
+
+
+@Bottleneck.misconception("ReLU comes before BatchNorm in the branch. The order is convolution, BatchNorm, ReLU.")
+class RectifiesBeforeTheNorms(_Bottleneck):
+    def branch(self, x):
+        out = self.bn1(F.relu(self.conv1(x)))
+        return self.bn3(self.conv3(self.bn2(F.relu(self.conv2(out)))))
+
+
+@Bottleneck.misconception("One BatchNorm serves the first two convolutions. They have as many channels, but not the "
+                          "same means: each needs a norm of its own.")
+class SharesANorm(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.bn2 = self.bn1
+
+
+@Bottleneck.misconception("`bn3` is there but never called: the last convolution's output is added as it comes.")
+class SkipsTheThirdNorm(_Bottleneck):
+    def branch(self, x):
+        out = F.relu(self.bn1(self.conv1(x)))
+        return self.conv3(F.relu(self.bn2(self.conv2(out))))
+
+
+@Bottleneck.misconception("`bn1` is called behind the first two convolutions, and `bn2` never.")
+class CallsBn1Twice(_Bottleneck):
+    def branch(self, x):
+        out = F.relu(self.bn1(self.conv1(x)))
+        return self.bn3(self.conv3(F.relu(self.bn1(self.conv2(out)))))
+
+
+@Bottleneck.misconception("No convolution carries the stride: what comes out is as large as what went in.")
+class StridesNowhere(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels)
+
+
+@Bottleneck.misconception("Every convolution has a bias, the shortcut's, too. All of them stand before a BatchNorm, "
+                          "which removes it.")
+class HasFourBiases(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.conv1 = nn.Conv2d(in_channels, channels, 1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, 1)
+        self.conv3 = nn.Conv2d(channels, 4 * channels, 1)
+        if stride != 1 or in_channels != 4 * channels:
+            self.downsample[0] = nn.Conv2d(in_channels, 4 * channels, 1, stride)
+
+
+@Bottleneck.misconception("The projection's convolution has a bias: `bias=False` goes there, too.")
+class ProjectsWithABias(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride != 1 or in_channels != 4 * channels:
+            self.downsample[0] = nn.Conv2d(in_channels, 4 * channels, 1, stride)
+
+
+@Bottleneck.misconception("The projection is a convolution alone. Its BatchNorm, key 1, is missing.")
+class ProjectsWithoutItsNorm(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride != 1 or in_channels != 4 * channels:
+            self.downsample = self.downsample[:1]
+
+
+@Bottleneck.misconception("The stride reaches the branch but not the shortcut: one is smaller than the other, and they "
+                          "cannot be added.")
+class LeavesTheShortcutLarge(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride != 1 or in_channels != 4 * channels:
+            self.downsample[0] = nn.Conv2d(in_channels, 4 * channels, 1, bias=False)
+
+
+@Bottleneck.misconception("Where the stride is 1 the shortcut is never projected. It must be wherever `in_channels` is "
+                          "not 4 · `channels`.")
+class ProjectsOnlyForTheStride(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride == 1:
+            self.downsample = nn.Identity()
+
+
+@Bottleneck.misconception("Where the channels fit, the shortcut is projected for a stride of 2 alone. A stride of 3 "
+                          "makes the picture smaller, too.")
+class ProjectsOnlyForTwo(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride != 2 and in_channels == 4 * channels:
+            self.downsample = nn.Identity()
+
+
+@Bottleneck.misconception("The input is written into in place, by `+=` or by an in-place ReLU. It belongs to whoever "
+                          "gave it: make a new tensor.")
+class WritesIntoTheInput(_Bottleneck):
+    def forward(self, x):
+        if not isinstance(self.downsample, nn.Identity):
+            return super().forward(x)
+        x += self.branch(x)
+        return F.relu(x)
 
 
 @Bottleneck.alternative
@@ -670,7 +947,7 @@ class _Thin(nn.Module):
 
     def __init__(self, in_channels, channels, stride=1):
         super().__init__()
-        self.asked = [in_channels, channels, stride]
+        self.asked = f"in_channels {in_channels}, channels {channels}, stride {stride}"
         out_channels = channels * self.expansion
         self.conv = nn.Conv2d(in_channels, out_channels, 1, stride, groups=math.gcd(in_channels, out_channels))
 
@@ -687,7 +964,8 @@ class _Thin4(_Thin):
 
 
 def _asked(blocks):
-    return [block.asked for block in blocks]
+    return {f"block {index}": getattr(block, "asked", f"no block: {type(block).__name__}")
+            for index, block in enumerate(blocks)}
 
 
 def _stage(block, in_channels, channels, blocks, stride):
@@ -700,14 +978,17 @@ def make_stage(impl, draw):
     yield aspect("three blocks", "The first block takes the stride and the change of channels; all others keep both.",
                  lambda: _asked(impl(_Thin, 4, 6, 3, 2)))
     yield aspect("expansion", "A block gives `channels * block.expansion` channels, and the next one takes them in.",
-                 lambda: [_asked(impl(_Thin4, 8, 3, 3, 2)), _asked(impl(_Thin2, 5, 3, 2, 1))])
+                 lambda: {"expansion 4": _asked(impl(_Thin4, 8, 3, 3, 2)),
+                          "expansion 2": _asked(impl(_Thin2, 5, 3, 2, 1))})
     yield aspect("one block", "A stage may have a single block, and a stride of 1.",
-                 lambda: [_asked(impl(_Thin4, 6, 6, 1, 2)), _asked(impl(_Thin, 4, 4, 1, 1)),
-                          _asked(impl(_Thin, 4, 8, 2, 1))])
+                 lambda: {"one block, stride 2": _asked(impl(_Thin4, 6, 6, 1, 2)),
+                          "one block, stride 1": _asked(impl(_Thin, 4, 4, 1, 1)),
+                          "two blocks, stride 1": _asked(impl(_Thin, 4, 8, 2, 1))})
     yield aspect("nn.Sequential", "It returns an `nn.Sequential` of as many blocks as asked for, each with weights of "
                  "its own.",
-                 lambda: [isinstance(stage := impl(_Thin, 4, 6, 4, 2), nn.Sequential), len(stage),
-                          len({id(block) for block in stage}), _shapes(stage)])
+                 lambda: {"an nn.Sequential": isinstance(stage := impl(_Thin, 4, 6, 4, 2), nn.Sequential),
+                          "blocks": len(stage), "different blocks": len({id(block) for block in stage}),
+                          "parameters": _shapes(stage)})
     yield aspect("values", "Called with a batch, the stage applies its blocks one after the other.",
                  lambda: [draw.fill_(impl(_Thin4, 3, 2, 3, 2))(draw.normal(2, 3, 7, 8)),
                           draw.fill_(impl(_Thin, 4, 6, 2, 1))(draw.normal(2, 4, 3, 5))])
@@ -790,6 +1071,31 @@ def expands_twice(block, in_channels, channels, blocks, stride):
     return _stage(block, in_channels, channels * block.expansion, blocks, stride)
 
 
+@make_stage.misconception("The blocks after the first are packed into an `nn.Sequential` of their own. Their names are "
+                          "then `1.0`, `1.1` in place of `1`, `2`, and trained weights do not load: unpack them with a "
+                          "star.")
+def nests_the_rest(block, in_channels, channels, blocks, stride):
+    first, *rest = _stage(block, in_channels, channels, blocks, stride)
+    return nn.Sequential(first, nn.Sequential(*rest)) if rest else nn.Sequential(first)
+
+
+@make_stage.misconception("The whole list was given to `nn.Sequential` as one thing. It takes modules, one by one: a "
+                          "star before the list unpacks it.")
+def forgets_the_star(block, in_channels, channels, blocks, stride):
+    return nn.Sequential(list(_stage(block, in_channels, channels, blocks, stride)))
+
+
+@make_stage.misconception("There are always two blocks at least. With `blocks` of 1 the first is also the last.")
+def makes_two_at_least(block, in_channels, channels, blocks, stride):
+    return _stage(block, in_channels, channels, max(blocks, 2), stride)
+
+
+@make_stage.misconception("The first block's stride is written into the code as 2. It is an argument: `layer1` of a "
+                          "ResNet has a stride of 1.")
+def strides_always_by_two(block, in_channels, channels, blocks, stride):
+    return _stage(block, in_channels, channels, blocks, 2)
+
+
 @make_stage.alternative
 def by_a_loop(block, in_channels, channels, blocks, stride):
     stage = nn.Sequential()
@@ -835,6 +1141,12 @@ class _Parts(nn.Module):
                                             nn.BatchNorm2d(out_channels))
 
 
+class _FlatParts(_Parts):
+    """Three norms, and as many channels out as in the middle: only the names tell."""
+
+    kernels = (1, 3, 1)
+
+
 class _BottleneckParts(_Parts):
     expansion, kernels = 4, (1, 3, 1)
 
@@ -873,7 +1185,8 @@ def _on_meta(impl, *arguments):
 
 
 def _stages(net):
-    return [_asked(getattr(net, f"layer{number}")) for number in (1, 2, 3, 4)]
+    stages = {name: _asked(getattr(net, name, ())) for name in ("layer1", "layer2", "layer3", "layer4")}
+    return {**stages, "parameters of the stages": any(name.count(".") > 1 for name, _ in net.named_parameters())}
 
 
 @exercise(points=20, reference=_ResNet)
@@ -886,20 +1199,22 @@ def ResNet(impl, draw):
     yield aspect("ResNet-50", "They are those of torchvision's resnet50 for a Bottleneck and the layers [3, 4, 6, 3].",
                  lambda: _shapes(_on_meta(impl, _BottleneckParts, [3, 4, 6, 3])))
     yield aspect("counts", "ResNet-18 has 11,689,512 parameters, ResNet-50 has 25,557,032.",
-                 lambda: [_count(_on_meta(impl, _Parts, [2, 2, 2, 2])),
-                          _count(_on_meta(impl, _BottleneckParts, [3, 4, 6, 3]))])
+                 lambda: {"ResNet-18": _count(_on_meta(impl, _Parts, [2, 2, 2, 2])),
+                          "ResNet-50": _count(_on_meta(impl, _BottleneckParts, [3, 4, 6, 3]))})
     yield aspect("stages", "`layers` says how many blocks each stage has; `layer1` keeps the size, the others halve "
                  "it in their first block.",
-                 lambda: [_stages(_on_meta(impl, _Thin, [1, 2, 3, 1])), _stages(_on_meta(impl, _Thin4, [2, 1, 1, 2]))])
+                 lambda: {"expansion 1": _stages(_on_meta(impl, _Thin, [1, 2, 3, 4])),
+                          "expansion 4": _stages(_on_meta(impl, _Thin4, [2, 1, 1, 3]))})
     yield aspect("values", "The stem is a 7×7 convolution with stride 2 and padding 3, BatchNorm, ReLU, and a 3×3 max "
                  "pooling with stride 2 and padding 1.",
                  lambda: filled(_Thin, [1, 1, 1, 1], 7)(draw.normal(2, 3, 40, 52)), weight=2)
     yield aspect("head", "The head averages each channel over whatever picture is left, and one linear layer gives a "
                  "number a class.",
-                 lambda: [filled(_Thin2, [1, 1, 1, 1], 5)(draw.normal(2, 3, *size)) for size in ((32, 32), (97, 61))])
+                 lambda: {f"pictures of {high}×{wide}": filled(_Thin2, [1, 1, 1, 1], 5)(draw.normal(2, 3, high, wide))
+                          for high, wide in ((32, 32), (97, 61))})
     yield aspect("other pictures", "`num_classes` and `in_channels` are 1000 and 3 unless given.",
-                 lambda: [filled(_Thin, [1, 1, 1, 1], 10, 1)(draw.normal(3, 1, 28, 36)),
-                          filled(_Thin, [1, 1, 1, 1])(draw.normal(1, 3, 8, 8))])
+                 lambda: {"10 classes, 1 channel": filled(_Thin, [1, 1, 1, 1], 10, 1)(draw.normal(3, 1, 28, 36)),
+                          "as given, one picture": filled(_Thin, [1, 1, 1, 1])(draw.normal(1, 3, 8, 8))})
     yield aspect("training", "In training mode `bn1` uses the batch and updates its running statistics.",
                  lambda: _trained(filled(_Thin, [1, 1, 1, 1], 4, 2), draw.normal(3, 2, 20, 22), "bn1"))
 
@@ -966,6 +1281,16 @@ class ForgetsTheExpansionInFc(_ResNet):
         self.fc = nn.Linear(512, num_classes)
 
 
+@ResNet.misconception("Each stage was told to take in as many channels as the stage before is wide. With Bottlenecks "
+                      "four times as many come out of it: mind `block.expansion` from stage to stage.")
+class ForgetsTheExpansionBetweenStages(_ResNet):
+    def __init__(self, block, layers, num_classes=1000, in_channels=3):
+        super().__init__(block, layers, num_classes, in_channels)
+        for number in (2, 3, 4):
+            setattr(self, f"layer{number}",
+                    _stage(block, 32 * 2 ** (number - 1), 64 * 2 ** (number - 1), layers[number - 1], 2))
+
+
 @ResNet.misconception("The head takes each channel's maximum. It should average: the whole picture has a say, not one "
                       "pixel.")
 class TakesTheMaximum(_ResNet):
@@ -1014,8 +1339,8 @@ class KeepsStagesInAList(_ResNet):
         return self.head(x)
 
 
-@ResNet.misconception("The stages are called `layers.0` to `layers.3`. Trained weights are stored under `layer1` to "
-                      "`layer4`.")
+@ResNet.misconception("The stages have other names. Trained weights are stored under `layer1` to `layer4`, and by "
+                      "these names they load.")
 class NamesTheStagesByIndex(_ResNet):
     def __init__(self, block, layers, num_classes=1000, in_channels=3):
         super().__init__(block, layers, num_classes, in_channels)
@@ -1040,6 +1365,66 @@ class NeverWidens(_ResNet):
 class BeginsWithoutSuper(nn.Module):
     def __init__(self, block, layers, num_classes=1000, in_channels=3):
         self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
+
+
+@ResNet.misconception("One picture alone loses its batch axis: `squeeze()` drops every axis of length 1. Drop the last "
+                      "two, by number.")
+class SqueezesTheBatchAway(_ResNet):
+    def head(self, x):
+        return self.fc(x.mean((2, 3), keepdim=True).squeeze())
+
+
+@ResNet.misconception("The last pictures are flattened, not averaged: the linear layer gets a number for every pixel "
+                      "and channel. It takes one number a channel.")
+class FlattensEverything(_ResNet):
+    def head(self, x):
+        return self.fc(x.flatten(1))
+
+
+@ResNet.misconception("The head ends in a log-softmax. Asked for are the raw numbers: cross-entropy takes the "
+                      "logarithm of the softmax itself.")
+class EndsWithLogSoftmax(_ResNet):
+    def head(self, x):
+        return super().head(x).log_softmax(1)
+
+
+@ResNet.misconception("The pooling in the stem has a 2×2 window. Here it is 3×3 with stride 2 and padding 1, so that "
+                      "windows overlap.")
+class PoolsTwoByTwo(_ResNet):
+    def stem(self, x):
+        return F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 2)
+
+
+@ResNet.misconception("The stem averages where it should take the maximum: it ends in a 3×3 max pooling.")
+class AveragesInTheStem(_ResNet):
+    def stem(self, x):
+        return F.avg_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+
+
+@ResNet.misconception("The stem's convolution has a stride of 1. It halves the picture, and the pooling behind it "
+                      "halves it again.")
+class DoesNotStrideTheStem(_ResNet):
+    def __init__(self, block, layers, num_classes=1000, in_channels=3):
+        super().__init__(block, layers, num_classes, in_channels)
+        self.conv1.stride = 1, 1
+
+
+@ResNet.misconception("In the stem ReLU comes before BatchNorm. The order is convolution, BatchNorm, ReLU.")
+class RectifiesTheStemFirst(_ResNet):
+    def stem(self, x):
+        return F.max_pool2d(self.bn1(F.relu(self.conv1(x))), 3, 2, 1)
+
+
+@ResNet.misconception("All stages have as many blocks as the first. `layers` has a number for each of the four.")
+class RepeatsTheFirstNumber(_ResNet):
+    def __init__(self, block, layers, num_classes=1000, in_channels=3):
+        super().__init__(block, [layers[0]] * 4, num_classes, in_channels)
+
+
+@ResNet.misconception("`layers` is not read: each stage has two blocks, as in ResNet-18. ResNet-50 has 3, 4, 6 and 3.")
+class HasTwoBlocksEverywhere(_ResNet):
+    def __init__(self, block, layers, num_classes=1000, in_channels=3):
+        super().__init__(block, [2, 2, 2, 2], num_classes, in_channels)
 
 
 @ResNet.alternative
@@ -1144,18 +1529,22 @@ def zero_init_residual(impl, draw):
 
     def hidden():
         deep = nn.Sequential(_Parts(2, 2), nn.Sequential(_BottleneckParts(2, 1)))
-        return [after(nn.ModuleDict({"stage": deep})), after(nn.Sequential(_Parts(2, 2), _BottleneckParts(2, 1))),
-                after(_Parts(3, 3)), after(_BottleneckParts(8, 2))]
+        return {"deep": after(nn.ModuleDict({"stage": deep})),
+                "a Sequential": after(nn.Sequential(_Parts(2, 2), _FlatParts(2, 2))),
+                "the net is a ResBlock": after(_Parts(3, 3)), "the net is a Bottleneck": after(_BottleneckParts(8, 2))}
 
     def conduct():
         net = draw.fill_(_Net(_Parts(4, 4), _Parts(4, 5, 2)).eval())
-        before = list(net.parameters())
+        net.layer1[0].train()
+        before = dict(net.named_parameters())
         impl(net)
+        filled = {name: tensor.clone() for name, tensor in net.state_dict().items()}
         weights = [block.bn2.weight for block in net.layer1]
         net.layer1[0].bn2(draw.normal(2, 4, 3, 3)).square().sum().backward()
-        return [weights, [one is other for one, other in zip(before, net.parameters(), strict=True)],
-                [weight.requires_grad and weight.is_leaf for weight in weights],
-                [module.training for module in net.modules()]]
+        return {"values": filled,
+                "the same object": {name: one is before.get(name) for name, one in net.named_parameters()},
+                "requires a gradient": [weight.requires_grad and weight.is_leaf for weight in weights],
+                "in training mode": {name or "the net": module.training for name, module in net.named_modules()}}
 
     yield aspect("ResBlocks", "In a block without `bn3` the weight of `bn2` becomes 0.",
                  lambda: after(_Net(_Parts(4, 4), _Parts(4, 5, 2))))
@@ -1197,6 +1586,46 @@ def zeroes_bn2_everywhere(net):
     for module in net.modules():
         if hasattr(module, "bn2"):
             nn.init.zeros_(module.bn2.weight)
+
+
+@zero_init_residual.misconception("In a Bottleneck both `bn2` and `bn3` were set to 0. Only its last BatchNorm is "
+                                  "silent; behind two zeros in a row nothing ever wakes.")
+def zeroes_bn2_and_bn3(net):
+    for module in net.modules():
+        if hasattr(module, "bn2"):
+            nn.init.zeros_(module.bn2.weight)
+            nn.init.zeros_(_last_norm(module).weight)
+
+
+@zero_init_residual.misconception("The shortcut's BatchNorm was set to 0, too. Then nothing at all gets through the "
+                                  "block: only the branch is to be silent.")
+def silences_the_shortcut(net):
+    _zero(net)
+    for module in net.modules():
+        if hasattr(module, "bn2") and hasattr(module, "downsample"):
+            nn.init.zeros_(module.downsample[1].weight)
+
+
+@zero_init_residual.misconception("The weight is 0, and its norm's running statistics were reset, too. The task is the "
+                                  "weight and nothing else.")
+def resets_the_statistics(net):
+    _zero(net)
+    for module in net.modules():
+        if hasattr(module, "bn2"):
+            _last_norm(module).reset_running_stats()
+
+
+@zero_init_residual.misconception("The net was put into evaluation mode. It was to keep the mode in which it came.")
+def leaves_it_in_eval_mode(net):
+    _zero(net.eval())
+
+
+@zero_init_residual.misconception("Only the first block was changed: the loop ends too early.")
+def stops_at_the_first_block(net):
+    for module in net.modules():
+        if hasattr(module, "bn2"):
+            nn.init.zeros_(_last_norm(module).weight)
+            return
 
 
 @zero_init_residual.misconception("Blocks with a `bn3` were zeroed, those that end with `bn2` were left out. A "
@@ -1266,8 +1695,9 @@ def searches_one_level(net):
             nn.init.zeros_(_last_norm(module).weight)
 
 
-@zero_init_residual.misconception("Nothing was changed. Did you ask for `isinstance(module, ResBlock)`? The exam "
-                                  "brings blocks of its own classes: ask which norms a module has.")
+@zero_init_residual.misconception("Nothing was changed here. A block may be of any class and have any name: ask each "
+                                  "module which norms it has, not what it is. And change the net that was given, "
+                                  "not a copy.")
 def finds_no_block(net):
     """As an answer does that asks for classes of its own."""
 
@@ -1344,7 +1774,8 @@ def gradient_norms(impl, draw):
         net[1].train()
         x, y = batch()
         norms = _numbers(impl(net, x, y))
-        return [norms, [module.training for module in net.modules()], [parameter for parameter in net.parameters()], x]
+        return {"result": norms, "in training mode": [module.training for module in net.modules()],
+                "parameters": dict(net.named_parameters()), "x": x}
 
     yield aspect("values", "Each number is the L2 norm of the gradient of the mean cross-entropy with respect to one "
                  "weight.", lambda: _numbers(impl(draw.fill_(_small_net()), *batch())), weight=2)
@@ -1422,6 +1853,50 @@ def measures_in_eval_mode(net, x, y):
     return _norms(net.eval(), x, y)
 
 
+@gradient_norms.misconception("The net was put into training mode for the measurement. It is measured as it comes, and "
+                              "a part that was frozen stays frozen.")
+def measures_in_train_mode(net, x, y):
+    return _norms(net.train(), x, y)
+
+
+@gradient_norms.misconception("An optimizer stepped: the net's weights have changed. This is a measurement, and "
+                              "nothing is trained.")
+def trains_the_net(net, x, y):
+    norms = _norms(net, x, y)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    optimizer.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+    return norms
+
+
+@gradient_norms.misconception("The norms' weights are in the list, too. A BatchNorm has a `weight`, but only "
+                              "convolutions and linear layers were asked for.")
+def lists_every_weight(net, x, y):
+    weights = [module.weight for module in net.modules() if hasattr(module, "weight")]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(F.cross_entropy(net(x), y), weights)]
+
+
+@gradient_norms.misconception("Convolutions are missing from the list.")
+def lists_linear_layers_alone(net, x, y):
+    layers = [module.weight for module in net.modules() if isinstance(module, nn.Linear)]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(F.cross_entropy(net(x), y), layers)]
+
+
+@gradient_norms.misconception("Absolute values were summed: that is the L1 norm. L2 squares, sums and takes the root.")
+def takes_the_l1_norm(net, x, y):
+    layers = [module.weight for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    return [gradient.abs().sum().item() for gradient in torch.autograd.grad(F.cross_entropy(net(x), y), layers)]
+
+
+@gradient_norms.misconception("The biases of convolutions and linear layers are in the list, too. One number a layer: "
+                              "its weight's.")
+def lists_biases_too(net, x, y):
+    layers = [module for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    both = [parameter for layer in layers for parameter in layer.parameters()]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(F.cross_entropy(net(x), y), both)]
+
+
 @gradient_norms.misconception("The list holds tensors. A tensor may drag its graph along; `.item()` makes a plain "
                               "float of it.")
 def lists_tensors(net, x, y):
@@ -1468,6 +1943,13 @@ def by_dimensions(net, x, y):
 # ------------------------------------------------------------------------------------------------------ train_epoch
 
 
+class _Log(list):
+    """A list that a copy of its owner goes on writing into."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 class _Watched(nn.Module):
     """The exam's own classifier: it notes, at each call, its mode, the gradient mode and how many graphs are alive."""
 
@@ -1476,7 +1958,7 @@ class _Watched(nn.Module):
         self.norm = nn.BatchNorm1d(6)
         self.drop = nn.Dropout(dropout)
         self.fc = nn.Linear(6, 4)
-        self.modes, self.graphs, self.alive = [], [], []
+        self.modes, self.graphs, self.alive = _Log(), _Log(), _Log()
 
     def forward(self, x):
         self.modes.append(self.training and self.norm.training)
@@ -1511,6 +1993,10 @@ def _batches(draw, *counts):
     return [(draw.normal(count, 1, 2, 3), draw.integers(0, 4, count)) for count in counts]
 
 
+def _weights(net):
+    return dict(net.named_parameters())
+
+
 def _epoch(net, loader, optimizer):
     net.train()
     total, count = 0.0, 0
@@ -1538,27 +2024,29 @@ def train_epoch(impl, draw):
         net, optimizer = net_and_optimizer(0.2, 0.9)
         taken = []
         optimizer.register_step_post_hook(lambda *_: taken.append("step"))
-        return [_plain(impl(net, _batches(draw, 6, 6, 6), optimizer)), net.fc.weight, net.norm.weight, len(taken)]
+        return {"result": _plain(impl(net, _batches(draw, 6, 6, 6), optimizer)), **_weights(net), "steps": len(taken)}
 
     def leftovers():
         net, optimizer = net_and_optimizer(0.5)
         for parameter in net.parameters():
             parameter.grad = draw.normal(*parameter.shape)
-        return [_plain(impl(net, _batches(draw, 7, 5), optimizer)), net.fc.weight, net.fc.bias]
+        return {"result": _plain(impl(net, _batches(draw, 7, 5), optimizer)), **_weights(net)}
 
     def mode():
         net, optimizer = net_and_optimizer(0.1)
         net.eval()
-        return [_plain(impl(net, _batches(draw, 5, 5), optimizer)), net.modes, net.norm.running_mean]
+        return {"result": _plain(impl(net, _batches(draw, 5, 5), optimizer)),
+                "in training mode, batch by batch": net.modes, "norm.running_mean": net.norm.running_mean,
+                **_weights(net)}
 
     def graph():
         net, optimizer = net_and_optimizer(0.1)
         result = impl(net, _batches(draw, *[4] * 6), optimizer)
-        return [result, max(net.alive) <= 2]
+        return {"result": result, "older graphs are gone": max(net.alive) <= 2, **_weights(net)}
 
     def iterable():
         net, optimizer = net_and_optimizer(0.3)
-        return [_plain(impl(net, (batch for batch in _batches(draw, 5, 2, 4)), optimizer)), net.fc.weight]
+        return {"result": _plain(impl(net, (batch for batch in _batches(draw, 5, 2, 4)), optimizer)), **_weights(net)}
 
     yield aspect("mean loss", "The result is the mean loss over all pictures: a batch of 8 weighs more than one of 3.",
                  mean_loss)
@@ -1631,8 +2119,8 @@ def clears_after_the_step(net, loader, optimizer):
     return total / count
 
 
-@train_epoch.misconception("The gradients are cleared between `backward()` and `step()`: the optimizer finds none, "
-                           "and nothing is learned.")
+@train_epoch.misconception("The optimizer steps but finds no gradient, and nothing is learned. Either they are cleared "
+                           "between `backward()` and `step()`, or `backward()` comes too late or not at all.")
 def clears_before_the_step(net, loader, optimizer):
     net.train()
     total, count = 0.0, 0
@@ -1659,8 +2147,8 @@ def never_steps(net, loader, optimizer):
     return total / count
 
 
-@train_epoch.misconception("The net is not put into training mode. After an evaluation it would train with frozen "
-                           "norms: call `net.train()`.")
+@train_epoch.misconception("The net does not train in training mode. After an evaluation its norms would stay "
+                           "frozen: call `net.train()`.")
 def leaves_the_mode(net, loader, optimizer):
     total, count = 0.0, 0
     for x, y in loader:
@@ -1703,8 +2191,8 @@ def keeps_the_graph_till_the_end(net, loader, optimizer):
     return sum(loss.item() * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
 
 
-@train_epoch.misconception("The mean was taken with `len(loader)`, the number of batches. A loader need not know it, "
-                           "and batches differ in size: count the pictures as they come.")
+@train_epoch.misconception("`len(loader)` was asked for, the number of batches. A loader need not know it, and batches "
+                           "differ in size: loop over it, and count the pictures as they come.")
 def asks_for_the_length(net, loader, optimizer):
     net.train()
     total = 0.0
@@ -1735,6 +2223,85 @@ def asks_for_the_dataset(net, loader, optimizer):
                            "moves: give it the net's raw outputs.")
 def trains_with_two_softmaxes(net, loader, optimizer):
     return _epoch(nn.Sequential(net, nn.Softmax(1)), loader, optimizer)
+
+
+@train_epoch.misconception("Each batch's loss was measured again after its step. It is smaller there: take the loss "
+                           "that the step was made from.")
+def measures_after_the_step(net, loader, optimizer):
+    net.train()
+    total, count = 0.0, 0
+    for x, y in loader:
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+        total += F.cross_entropy(net(x), y).item() * len(x)
+        count += len(x)
+    return total / count
+
+
+@train_epoch.misconception("The gradient is that of the batch's summed loss. A batch of 64 then takes a step 64 times "
+                           "as long: step with the mean, and multiply by the batch's size only what you report.")
+def steps_with_the_sum(net, loader, optimizer):
+    net.train()
+    total, count = 0.0, 0
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y, reduction="sum")
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+        count += len(x)
+    return total / count
+
+
+@train_epoch.misconception("The optimizer steps once, after the last batch. Each batch is a step of its own.")
+def steps_once_at_the_end(net, loader, optimizer):
+    net.train()
+    total, count = 0.0, 0
+    optimizer.zero_grad()
+    for x, y in loader:
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        total += loss.item() * len(x)
+        count += len(x)
+    optimizer.step()
+    return total / count
+
+
+@train_epoch.misconception("The epoch ends with its first batch: `return` stands inside the loop, or later batches are "
+                           "passed over.")
+def returns_in_the_loop(net, loader, optimizer):
+    return _epoch(net, [next(iter(loader))], optimizer)
+
+
+@train_epoch.misconception("The loader was looped over once to count the pictures and again to train. One that gives "
+                           "each batch only once has nothing left by then: count while you train.")
+def loops_twice(net, loader, optimizer):
+    count = sum(len(y) for _, y in loader)
+    net.train()
+    total = 0.0
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(x)
+    return total / count
+
+
+@train_epoch.misconception("The net trains in evaluation mode: norms are frozen and dropout is off. Call "
+                           "`net.train()`, also where the net comes in training mode.")
+def trains_in_eval_mode(net, loader, optimizer):
+    net.eval()
+    total, count = 0.0, 0
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(x)
+        count += len(x)
+    return total / count
 
 
 @train_epoch.alternative
@@ -1812,45 +2379,53 @@ def _labelled(draw, net, right, *counts):
     return batches
 
 
+def _modes(net):
+    return {name or "the net": module.training for name, module in net.named_modules()}
+
+
 @exercise(points=8, reference=_accuracy)
 def evaluate(impl, draw):
     def accuracy():
         net = draw.fill_(_Watched())
-        return _plain(impl(net, _labelled(draw, net, (7, 5, 1), 9, 9, 2)))
+        return _plain(_fitting(impl, net, _labelled(draw, net, (7, 5, 1), 9, 9, 2)))
 
     def mode():
         net = draw.fill_(_Watched(dropout=0.5))
         batches = _labelled(draw, net, (8, 3), 11, 6)
-        result = _plain(impl(net.train(), batches))
-        return [result, net.modes, net.norm.running_mean, net.norm.num_batches_tracked]
+        result = _plain(_fitting(impl, net.train(), batches))
+        return {"result": result, "in training mode, batch by batch": net.modes,
+                "norm.running_mean": net.norm.running_mean, "norm.num_batches_tracked": net.norm.num_batches_tracked}
 
     def restored():
         net = draw.fill_(_Watched())
         batches = _labelled(draw, net, (5, 1), 6, 3)
         training = net.train()
-        seen = [_plain(impl(training, batches)), [module.training for module in net.modules()]]
+        seen = {"came in training mode": _plain(_fitting(impl, training, batches)), "training afterwards": _modes(net)}
         net.eval()
-        return [*seen, _plain(impl(net, batches)), [module.training for module in net.modules()]]
+        return {**seen, "came in evaluation mode": _plain(_fitting(impl, net, batches)),
+                "training after that": _modes(net)}
 
     def frozen():
         net = draw.fill_(_Watched())
         batches = _labelled(draw, net, (4, 3), 7, 4)
-        seen = []
-        for mode in (True, False):
+        seen = {}
+        for mode, name in ((True, "norm frozen"), (False, "norm alone in training mode")):
             net.train(mode)
             net.norm.train(not mode)
-            seen += [_plain(impl(net, batches)), [module.training for module in net.modules()]]
+            seen |= {name: _plain(_fitting(impl, net, batches)), f"{name}, training afterwards": _modes(net)}
         return seen
 
     def graph():
         net = draw.fill_(_Watched())
         batches = _labelled(draw, net, (2, 2, 4), 5, 5, 5)
-        return [_plain(impl(net, batches)), net.graphs, torch.is_grad_enabled(),
-                [parameter.requires_grad for parameter in net.parameters()]]
+        return {"result": _plain(_fitting(impl, net, batches)), "graph built, batch by batch": net.graphs,
+                "gradients on afterwards": torch.is_grad_enabled(),
+                "require gradients": [parameter.requires_grad for parameter in net.parameters()]}
 
     def floating():
         net = draw.fill_(_Watched())
-        return impl(net, (batch for batch in _labelled(draw, net, (6, 3), 8, 5)))
+        result = _fitting(impl, net, (batch for batch in _labelled(draw, net, (6, 3), 8, 5)))
+        return {"result": result, "pictures were seen": bool(net.modes)}
 
     yield aspect("accuracy", "The result is the share of all pictures whose largest output is at the label, between 0 "
                  "and 1.", accuracy)
@@ -1971,6 +2546,55 @@ def counts_the_last_batch(net, loader):
     return [_accuracy(net, [batch]) for batch in loader][-1]
 
 
+@evaluate.misconception("The largest output was looked for along axis 0, among the pictures. Each picture has a row of "
+                        "outputs: look along its classes.")
+def looks_along_the_batch(net, loader):
+    net.eval()
+    right, count = 0, 0
+    with torch.no_grad():
+        for x, y in loader:
+            right += (net(x).argmax(0) == y).sum().item()
+            count += len(y)
+    return right / count
+
+
+@evaluate.misconception("The right answers were divided by `len(loader)`, the number of batches. Divide by the number "
+                        "of pictures, and count them as they come: a loader need not know its length.")
+def divides_by_the_batches(net, loader):
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    right = 0
+    with torch.no_grad():
+        for x, y in loader:
+            right += (net(x).argmax(1) == y).sum().item()
+    for module, mode in modes.items():
+        module.training = mode
+    return right / len(loader)
+
+
+@evaluate.misconception("The modes of the net's parts were put back, but not its own: `children()` leaves out the net "
+                        "itself and all that is deeper. `modules()` has them all.")
+def remembers_the_children(net, loader):
+    modes = {module: module.training for module in net.children()}
+    result = leaves_eval_mode_on(net, loader)
+    for module, mode in modes.items():
+        module.training = mode
+    return result
+
+
+@evaluate.misconception("The loader was looped over twice. One that gives each batch only once has nothing left the "
+                        "second time: count pictures and right answers in one loop.")
+def counts_in_a_loop_of_its_own(net, loader):
+    count = sum(len(y) for _, y in loader)
+    batches = list(loader)
+    return _accuracy(net, batches) * sum(len(y) for _, y in batches) / count if batches else 0.0
+
+
+@evaluate.misconception("`return` stands inside the loop, or the loop breaks off: only the first batch was counted.")
+def counts_the_first_batch(net, loader):
+    return _accuracy(net, [next(iter(loader))])
+
+
 @evaluate.alternative
 def by_inference_mode(net, loader):
     before = [module.training for module in net.modules()]
@@ -2011,3 +2635,14 @@ def by_a_decorator(net, loader):
             net.get_submodule(name).training = mode
     guesses, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     return float((guesses == labels).double().mean())
+
+
+@evaluate.alternative
+def by_a_copy(net, loader):
+    twin = copy.deepcopy(net).eval()
+    hits = count = 0
+    for x, y in loader:
+        with torch.no_grad():
+            hits += torch.count_nonzero(twin(x).argmax(-1) == y).item()
+        count += y.numel()
+    return hits / count

@@ -28,7 +28,7 @@ plots.use_style()
 #
 # It should not: the new layers could do *nothing*, and the deep net would be as good as the shallow one. Yet in 2015
 # He, Zhang, Ren and Sun trained a plain net of 20 layers and one of 56, and the deeper one was worse, on the *training*
-# pictures, too. So it had not learned too much by heart. It had failed to learn.
+# pictures, too. So this was not overfitting, learning too much by heart. It had failed to learn.
 #
 # The trouble is that "do nothing" is hard to say for two convolutions with a ReLU between them. Their weights start at
 # random, and random layers do a lot:
@@ -202,9 +202,9 @@ print(NotesBlock(16, 32)(torch.zeros(2, 16, 8, 8)).shape)
 NotesBlock(16, 32, 2)
 
 # %% [markdown]
-# **The second mistake: no stride.** The block has no way to make a picture smaller. A net out of such blocks is
-# possible, but it carries the full picture through all layers while the channels double. Multiplications of one 3×3
-# convolution, picture by picture:
+# **The second mistake: no stride.** The block has no way to make a picture smaller. A net made of such blocks
+# is possible, but it carries the full picture through all layers while the channels double. Multiplications of one 3×3
+# convolution, per picture:
 
 # %% tags=["demo"]
 print("stage   channels   with strides   multiplications   without   multiplications")
@@ -262,7 +262,8 @@ assert negative == 0, f"{negative:.0%} of the numbers that leave the block are n
 #   under them.
 # - Where nothing changes, `downsample` has no parameters: the input itself is added. (torchvision has `None` there. An
 #   identity will do as well.)
-# - Where the channels change, the shortcut is a 1×1 convolution and a BatchNorm. So it is where the stride is not 1.
+# - Where the channels change, the shortcut is a 1×1 convolution and a BatchNorm. So it is where the stride is not 1,
+#   whatever else it is.
 # - The first convolution carries the stride, and so does the shortcut. The stride is a whole number.
 # - In training mode each BatchNorm uses the batch and updates its own running statistics.
 # - The block leaves its input as it was, and gradients flow through both ways.
@@ -343,7 +344,8 @@ examine("ResBlock", ResBlock)
 #
 # Seventeen times fewer than two 3×3 convolutions on 256 channels, and one more nonlinearity.
 #
-# Which of the three should carry the stride? The first paper strode the first one. Look at what it then sees:
+# Which of the three should carry the stride? The first paper gave it to the first one, the 1×1 that narrows.
+# Look at what it then sees; the darker a pixel, the more windows it is in:
 #
 # ![Two grids of 9 by 9 pixels. A 1 by 1 convolution with stride 2 sees 25 pixels, every second in each direction; a 3
 # by 3 convolution with stride 2 sees all 81](../../assets/05_resnet/which_pixels_are_seen.svg)
@@ -434,6 +436,10 @@ examine("Bottleneck", Bottleneck)
 # ![ResNet-18 as a row of boxes: a picture of 3 channels and 224 by 224 pixels becomes 64 channels of 112, then 56, then
 # 128 of 28, 256 of 14, 512 of 7, and after the average 512 numbers and 1000
 # classes](../../assets/05_resnet/resnet18.svg)
+#
+# Where does the number come from? Count the layers with weights on the longest way: one convolution in the stem, two in
+# each of the 2 + 2 + 2 + 2 blocks, and the linear layer: 1 + 16 + 1 = 18. With Bottlenecks there are three in each of 3
+# + 4 + 6 + 3 blocks: 1 + 48 + 1 = 50. The 1×1 convolutions of the shortcuts do not count.
 #
 # So a stage needs five things: which block, how many channels come in, how wide it is, how many blocks, and the stride.
 
@@ -706,11 +712,13 @@ examine("gradient_norms", gradient_norms)
 # Read it from the left.
 #
 # - **Plain, no norm** (PyTorch's standard initialisation): every layer makes signal and gradient smaller, and 56 layers
-#   leave 10⁻²⁴. Nothing is learned.
+#   leave 10⁻²⁴. Nothing is learned. (Why are the curves flat? A weight's gradient is the signal that comes in times the
+#   gradient that comes back. The first layers have much of the one and little of the other, the last layers the
+#   reverse.)
 # - **Plain, BatchNorm**: the norm keeps the signal at size 1. The gradient now *grows* on its way back: with 56 layers
 #   the first ones get about a thousand times what the last ones get. No single learning rate suits both.
-# - **Residual, BatchNorm**: 8 layers or 56, every layer gets a gradient of about the same size. That is what lets a
-#   ResNet be deep.
+# - **Residual, BatchNorm**: 8 layers or 56, every layer gets a gradient of about the same size, within a factor of ten
+#   or so. That is what lets a ResNet be deep.
 #
 # So "shortcuts cure vanishing gradients" is half of it. With BatchNorm the danger is the other one.
 
@@ -796,7 +804,8 @@ examine("zero_init_residual", zero_init_residual)
 # - Gradients left over from before the epoch do not count.
 # - The net trains in training mode, whatever mode it came in. It may stay in training mode.
 # - The result is a Python float, and no batch's graph outlives the next batch.
-# - `loader` is anything that gives pairs (x, y) when looped over; ask it for nothing else. It may not know its length.
+# - `loader` is anything that gives pairs (x, y) when looped over; ask it for nothing else. It may not know its length,
+#   and it may give each batch only once.
 #
 # <details><summary>Hint 1: a number or a tensor?</summary>
 #
@@ -846,7 +855,8 @@ examine("train_epoch", train_epoch)
 # - Afterwards the net is in the mode in which it came, training or evaluation.
 # - Every submodule gets its own mode back: a norm that was frozen on purpose stays frozen.
 # - No graph is built while it measures; afterwards gradients are on as before.
-# - It returns a Python float, and `loader` is any iterable of pairs (x, y).
+# - It returns a Python float, and `loader` is any iterable of pairs (x, y). It may be one that gives each batch only
+#   once.
 #
 # <details><summary>Hint 1: many modes</summary>
 #
@@ -1088,7 +1098,8 @@ for name, net in (("a Python list", Hidden()), ("[conv] * 3", nn.Sequential(*[nn
           f"{sum(parameter.numel() for parameter in net.parameters()):5,} numbers")
 
 # %% [markdown]
-# **`x += out`.** It saves a tensor and writes into the one that somebody else still needs. With luck autograd notices:
+# **`x += out`.** It spares one tensor and overwrites another, which somebody else still needs. With luck autograd
+# notices:
 
 # %% tags=["demo"]
 x = torch.ones(3, requires_grad=True)
@@ -1125,10 +1136,10 @@ else:
     print("Nothing is trained yet.")
 
 # %% [markdown]
-# (It also changed the running statistics of all five nets: measuring has spoiled what was measured. Let us put that
-# down and not use them again.)
+# (It also changed the running statistics of all five nets: measuring has spoiled what was measured. From here on we
+# leave them alone.)
 #
-# **The mean of the batches' means.** One last batch of 3 among batches of 64 weighs as much as 64 pictures:
+# **The mean of the batches' means.** A last batch of 3 pictures weighs as much as a full one of 64:
 
 # %% tags=["demo"]
 sizes, losses = torch.tensor([64.0, 64, 64, 3]), torch.tensor([0.5, 0.5, 0.5, 2.5])
@@ -1137,7 +1148,7 @@ print(f"mean over pictures {(sizes * losses).sum() / sizes.sum():.3f}, mean over
 # %% [markdown]
 # ## 5.10 What to keep
 #
-# 1. A residual block computes ReLU(x + F(x)). Doing nothing is F = 0, and that is easy to reach, and to begin with.
+# 1. A residual block computes ReLU(x + F(x)). Doing nothing is F = 0: easy to reach, and easy to begin with.
 # 2. The shortcut is the identity wherever it can be. Where the stride or the channels change, it is a 1×1 convolution
 #    and a BatchNorm, without bias.
 # 3. The ReLU comes after the sum; a Bottleneck strides its 3×3 convolution; in a stage only the first block strides.
