@@ -6,6 +6,8 @@ import os
 import shutil
 import tempfile
 import zipfile
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -13,6 +15,31 @@ import torch.nn.functional as F
 from torch import nn
 
 from convcraft.exam import aspect, error_of, exercise
+
+
+
+@contextmanager
+def _made(kind):
+    """A list that grows with every object of one of PyTorch's classes that is made inside the block."""
+    made, usual = [], kind.__init__
+
+    def noticed(self, *args, **kwargs):
+        made.append(type(self).__name__)
+        usual(self, *args, **kwargs)
+
+    kind.__init__ = noticed
+    try:
+        yield made
+    finally:
+        kind.__init__ = usual
+
+
+def _reached(tensors):
+    """Where a gradient has arrived, and which."""
+    return {"a gradient reaches": {name: tensor.grad is not None for name, tensor in tensors.items()},
+            "gradients": {name: torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+                          for name, tensor in tensors.items()}}
+
 
 # ---------------------------------------------------------------------------------------------------------- Linear
 
@@ -34,9 +61,15 @@ class PlainLinear(nn.Module):
 @exercise(points=8, reference=PlainLinear)
 def Linear(impl, draw):
     def values():
+        with _made(nn.Linear) as made:
+            layer = draw.fill_(impl(4, 3))
+            result = layer(draw.normal(5, 4))
+        return {"result": result, "PyTorch's own layer is used": bool(made)}
+
+    def leading():
         layer = draw.fill_(impl(4, 3))
-        return {"result": layer(draw.normal(5, 4)),
-                "PyTorch's own layer is used": any(isinstance(module, nn.Linear) for module in layer.modules())}
+        return {"(in_features,)": layer(draw.normal(4)), "(1, in_features)": layer(draw.normal(1, 4)),
+                "(N, T, in_features)": layer(draw.normal(2, 6, 4))}
 
     def without_bias():
         layer = draw.fill_(impl(4, 3, bias=False))
@@ -44,13 +77,13 @@ def Linear(impl, draw):
                 "result": layer(draw.normal(5, 4))}
 
     def parameters():
-        return {name: [list(parameter.shape), parameter.requires_grad]
+        return {name: {"shape": str(tuple(parameter.shape)), "requires grad": parameter.requires_grad}
                 for name, parameter in impl(4, 3).named_parameters()}
 
     def start():
         seen = {}
-        for name, parameter in impl(100, 4000).named_parameters():
-            scaled = parameter.detach() * math.sqrt(100)
+        for name, parameter in impl(16, 10_000).named_parameters():
+            scaled = parameter.detach() * math.sqrt(16)
             seen |= {f"{name}, its mean times √in_features": scaled.mean().item(),
                      f"{name}, its standard deviation times √in_features": scaled.std().item(),
                      f"{name}, some outside ±1/√in_features": bool((scaled.abs() > 1.0001).any())}
@@ -68,8 +101,8 @@ def Linear(impl, draw):
         layer = draw.fill_(impl(4, 3)).double()
         x = draw.normal(5, 4, dtype=torch.float64).requires_grad_()
         (layer(x) * draw.normal(5, 3, dtype=torch.float64)).sum().backward()
-        reached = {name: [parameter.requires_grad, parameter.grad] for name, parameter in layer.named_parameters()}
-        return {"x": x.grad, "parameters": reached}
+        return {"require grad": [parameter.requires_grad for parameter in layer.parameters()]} | _reached(
+            {"x": x, **dict(layer.named_parameters())})
 
     yield aspect("values",
                  "For `x` of shape (N, in_features) it returns `x @ weight.T + bias`, of shape (N, out_features).",
@@ -77,7 +110,7 @@ def Linear(impl, draw):
     yield aspect("leading dimensions",
                  "Any number of dimensions may come before the last: (in_features,), (N, in_features), (N, T, "
                  "in_features).",
-                 lambda: [draw.fill_(impl(4, 3))(x) for x in (draw.normal(4), draw.normal(2, 6, 4))])
+                 leading)
     yield aspect("without bias",
                  "With `bias=False` nothing is added, `layer.bias` is None, and the state dict holds `weight` alone.",
                  without_bias)
@@ -87,7 +120,7 @@ def Linear(impl, draw):
                  parameters)
     yield aspect("start",
                  "Both start uniform between −1/√in_features and +1/√in_features, as PyTorch's do.",
-                 start, rtol=0.03, atol=0.08)
+                 start, rtol=0.03, atol=0.05)
     yield aspect("interchange",
                  "State dicts are interchangeable: yours loads `nn.Linear`'s, and `nn.Linear` loads yours.",
                  interchange)
@@ -164,6 +197,25 @@ class BoundsByOutFeatures(PlainLinear):
         super().__init__(in_features, out_features, bias)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -1 / math.sqrt(out_features), 1 / math.sqrt(out_features))
+
+
+@Linear.misconception("The interval was computed without the square root, as 1/in_features. A sum of many small terms "
+                      "partly cancels and grows only like √in_features: with this start a wide layer's output shrinks "
+                      "towards zero.")
+class ForgetsTheRoot(PlainLinear):
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__(in_features, out_features, bias)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -1 / in_features, 1 / in_features)
+
+
+@Linear.misconception("All numbers start positive: `torch.rand` draws between 0 and 1. The interval of the task lies on "
+                      "both sides of zero; otherwise all outputs of a layer start nearly alike.")
+class StartsPositive(PlainLinear):
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__(in_features, out_features, bias)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, 0, 1 / math.sqrt(in_features))
 
 
 @Linear.misconception("This is Kaiming's start for a ReLU, a bound of √(6/in_features). `nn.Linear` calls the same "
@@ -291,8 +343,9 @@ class PlainFlatten(nn.Module):
 @exercise(points=5, reference=PlainFlatten)
 def Flatten(impl, draw):
     def values():
-        layer = impl()
-        return {"result": layer(draw.normal(2, 3, 4, 5)), "PyTorch's own class": isinstance(layer, nn.Flatten)}
+        with _made(nn.Flatten) as made:
+            result = impl()(draw.normal(2, 3, 4, 5))
+        return {"result": result, "PyTorch's own class is used": bool(made)}
 
     def in_a_net():
         first, last = draw.fill_(nn.Conv2d(1, 2, 3)).double(), draw.fill_(nn.Linear(18, 3)).double()
@@ -301,7 +354,7 @@ def Flatten(impl, draw):
         x = draw.normal(4, 1, 5, 5, dtype=torch.float64).requires_grad_()
         y = net(x)
         y.square().sum().backward()
-        return {"result": y, "gradient": x.grad, "parameters": len(list(layer.parameters()))}
+        return {"result": y, "parameters": len(list(layer.parameters()))} | _reached({"x": x})
 
     yield aspect("values",
                  "With `start_dim=1` it keeps the batch: (N, C, H, W) becomes (N, C·H·W), channel after channel and "
@@ -310,15 +363,15 @@ def Flatten(impl, draw):
     yield aspect("start_dim",
                  "`start_dim` counts from the front or, negative, from the back: every dimension from there on becomes "
                  "one.",
-                 lambda: [impl(start)(draw.normal(2, 3, 4, 5)) for start in (0, 2, 3, -3)])
+                 lambda: {f"start_dim={start}": impl(start)(draw.normal(2, 3, 4, 5)) for start in (0, 2, 3, -3)})
     yield aspect("non-contiguous",
                  "The input need not be contiguous: a permuted or a cut-out tensor is flattened in the order in which "
                  "it is read, too.",
-                 lambda: [impl()(draw.normal(2, 4, 5, 3).permute(0, 3, 1, 2)), impl()(draw.normal(2, 3, 6, 6)[...,
-                 ::2])])
+                 lambda: {"permuted": impl()(draw.normal(2, 4, 5, 3).permute(0, 3, 1, 2)),
+                          "every second column": impl()(draw.normal(2, 3, 6, 6)[..., ::2])})
     yield aspect("empty batch",
                  "An empty batch (0, C, H, W) becomes (0, C·H·W).",
-                 lambda: [impl()(draw.normal(0, 3, 5, 7)), impl()(draw.normal(1, 3, 5, 7))])
+                 lambda: {"no image": impl()(draw.normal(0, 3, 5, 7)), "one image": impl()(draw.normal(1, 3, 5, 7))})
     yield aspect("in a net",
                  "It is a module without parameters: it stands inside `nn.Sequential`, and gradients flow through it.",
                  in_a_net)
@@ -370,7 +423,8 @@ class PutsChannelsLast(PlainFlatten):
         return (x.movedim(1, -1) if x.ndim == 4 else x).flatten(self.start_dim)
 
 
-@Flatten.misconception("This is PyTorch's `nn.Flatten` under your name. Write the class yourself, on `nn.Module`.")
+@Flatten.misconception("PyTorch's `nn.Flatten` does the work, inherited or inside. Write the class yourself, on "
+                       "`nn.Module`; every method of a tensor is yours.")
 class InheritsFlatten(nn.Flatten):
     pass
 
@@ -462,15 +516,21 @@ def TestNet(impl, draw):
 
     def other_sizes():
         made = net()
-        return [made(draw.normal(1, 1, 28, 28)), made(draw.normal(5, 1, 28, 28))]
+        return {"one image": made(draw.normal(1, 1, 28, 28)), "five images": made(draw.normal(5, 1, 28, 28))}
 
     def parameters():
-        found = [[list(parameter.shape), parameter.requires_grad] for parameter in impl().parameters()]
-        return {"shapes": sorted(found), "numbers": sum(math.prod(shape) for shape, _ in found)}
+        found = list(impl().parameters())
+        shapes = [str(tuple(parameter.shape)) for parameter in found]
+        return {"how many of each shape": {shape: shapes.count(shape) for shape in shapes},
+                "numbers": sum(parameter.numel() for parameter in found),
+                "frozen": sum(not parameter.requires_grad for parameter in found)}
 
     def twice():
         made, x = net(), draw.normal(2, 1, 28, 28)
-        return [made(x), made(x)]
+        first, second, other = made(x), made(x), made(x + 1)
+        return {"shape": list(first.shape), "the same image gives the same": torch.equal(first, second),
+                "another image gives the same": torch.equal(first, other),
+                "numbers to train": sum(parameter.numel() for parameter in made.parameters())}
 
     def saved():
         made, fresh = net(), impl()
@@ -480,7 +540,7 @@ def TestNet(impl, draw):
     def trained():
         made = net()
         F.cross_entropy(made(draw.normal(3, 1, 28, 28)), draw.integers(0, 10, 3)).backward()
-        return {str(tuple(parameter.shape)): parameter.grad for parameter in made.parameters()}
+        return _reached({str(tuple(parameter.shape)): parameter for parameter in made.parameters()})
 
     yield aspect("values",
                  "Convolution, pool, flatten, linear, in this order and nothing else: what comes out are raw scores, "
@@ -560,6 +620,19 @@ class MakesThemInForward(nn.Module):
         return nn.Linear(16 * 14 * 14, 10)(F.max_pool2d(x, 2).flatten(1))
 
 
+@TestNet.misconception("The linear layer is made in `forward`, where its size is known. But each call makes a new one "
+                       "of new random numbers, and no optimizer ever sees it: work the size out, and make the layer in "
+                       "`__init__`.")
+class MakesTheLinearInForward(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 16, 3, padding=1)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.conv(x), 2).flatten(1)
+        return nn.Linear(x.shape[1], 10)(x)
+
+
 @TestNet.misconception("The border was not padded: the convolution gives 26×26, the pool 13×13, and the linear layer "
                        "has 16·13·13 inputs. The task wants the size kept, 28×28.")
 class ForgetsThePadding(nn.Module):
@@ -576,6 +649,37 @@ class ForgetsThePadding(nn.Module):
 class EndsInASoftmax(PlainTestNet):
     def forward(self, x):
         return self.net(x).softmax(1)
+
+
+@TestNet.misconception("A log-softmax stands at the end. That belongs to `nll_loss`; the task wants the raw scores, as "
+                       "cross-entropy does, which takes the log-softmax itself.")
+class EndsInALogSoftmax(PlainTestNet):
+    def forward(self, x):
+        return self.net(x).log_softmax(1)
+
+
+@TestNet.misconception("The convolution has no bias. Before a normalisation one leaves it out, but none follows here, "
+                       "and the task counts 16·1·3·3 + 16 numbers.")
+class ForgetsTheBias(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.Flatten(),
+                                 nn.Linear(16 * 14 * 14, 10))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@TestNet.misconception("A BatchNorm was added. It is the notes' next net that has one; this one has four layers and "
+                       "four parameters.")
+class AddsABatchNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.MaxPool2d(2), nn.Flatten(),
+                                 nn.Linear(16 * 14 * 14, 10))
+
+    def forward(self, x):
+        return self.net(x)
 
 
 @TestNet.misconception("The pool averages. The notes' net, and the task, keep the largest of each 2×2 window.")
@@ -709,47 +813,57 @@ def _which(net, index, parts):
 @exercise(points=12, reference=PlainSequential)
 def Sequential(impl, draw):
     def layers():
-        return [_linear(draw, 4, 5), nn.Tanh(), _linear(draw, 5, 5), nn.Softmax(-1)]
+        return [_linear(draw, 4, 4), nn.Tanh(), _linear(draw, 4, 4), nn.Softmax(-1)]
 
     def order():
-        net = impl(*layers())
-        return {"result": net(draw.normal(3, 4)), "PyTorch's own class": isinstance(net, nn.Sequential)}
+        with _made(nn.Sequential) as made:
+            net, long = impl(*layers()), impl(*layers(), *layers(), *layers())
+            result, twelve = net(draw.normal(3, 4)), long(draw.normal(3, 4))
+        heard = []
+        net[2].register_forward_hook(lambda module, inputs, output: heard.append(1))
+        net(draw.normal(3, 4))
+        return {"result": result, "twelve in a row": twelve, "times a layer's hook was run": len(heard),
+                "PyTorch's own class is used": bool(made)}
 
     def names():
-        inner = impl(nn.Tanh(), _linear(draw, 5, 2))
-        net = impl(_linear(draw, 4, 5), inner)
+        inner = impl(nn.Tanh(), _linear(draw, 4, 2))
+        net = impl(_linear(draw, 4, 4), inner)
         net.eval()
-        return {"result": net(draw.normal(3, 4)), "state dict": list(net.state_dict()),
-                "modules": [name for name, _ in net.named_modules()], "inner one trains": inner[1].training}
+        return {"state dict": " ".join(net.state_dict()), "modules": " ".join(name for name, _ in net.named_modules()),
+                "result": net(draw.normal(3, 4)), "inner one trains": inner[1].training}
 
     def indexing():
         parts = layers()
         net = impl(*parts)
-        return {"result": net(draw.normal(3, 4)), "found": [_which(net, index, parts) for index in (0, 2, 3, -1, -4)],
+        return {"result": net(draw.normal(3, 4)),
+                "found": {f"net[{index}]": _which(net, index, parts) for index in (0, 2, 3, -1, -4)},
                 "too far": error_of(lambda: net[4], IndexError), "too far back": error_of(lambda: net[-5], IndexError)}
 
     def slicing():
         parts = layers()
         net = impl(*parts)
         middle, ends = net[1:3], net[::2]
+        cut = {"net[1:3]": middle, "net[::2]": ends, "net[2:][1:]": net[2:][1:], "net[-2:]": net[-2:],
+               "net[:99]": net[:99]}
         return {"is one, too": [isinstance(part, impl) for part in (middle, ends)],
-                "names": [[name for name, _ in part.named_children()] for part in (middle, ends, net[2:][1:])],
+                "names in": {which: " ".join(name for name, _ in part.named_children()) for which, part in cut.items()},
                 "same modules": [_which(middle, 0, parts), _which(middle, 1, parts), _which(ends, 1, parts),
                                  _which(net[2:][1:], 0, parts)],
-                "result": net[2:](draw.normal(3, 5)), "the whole is still whole": net(draw.normal(3, 4))}
+                "result": net[2:](draw.normal(3, 4)), "the whole is still whole": net(draw.normal(3, 4))}
 
     def length():
         parts = layers()
         net = impl(*parts)
-        walked = list(net)
-        return {"lengths": [len(net), len(net[1:]), len(impl())],
+        walked = list(islice(iter(net), 20))
+        return {"lengths": {"of four": len(net), "of net[1:]": len(net[1:]), "of nothing": len(impl())},
                 "in a loop": [len(walked), *(one is other for one, other in zip(walked, parts, strict=False))],
                 "result": net(draw.normal(3, 4))}
 
     def repeats():
         first, tanh = _linear(draw, 4, 4), nn.Tanh()
         net = impl(first, tanh, first, tanh)
-        return {"result": net(draw.normal(3, 4)), "length": len(net), "state dict": list(net.state_dict()),
+        return {"result": net(draw.normal(3, 4)), "length": len(net), "modules in a loop": len(list(islice(iter(net), 20))),
+                "state dict": " ".join(net.state_dict()),
                 "numbers to train": sum(parameter.numel() for parameter in net.parameters())}
 
     def refusals():
@@ -778,7 +892,7 @@ def Sequential(impl, draw):
                  repeats)
     yield aspect("nothing in it",
                  "A Sequential of nothing returns its input.",
-                 lambda: [impl()(draw.normal(2, 3)), impl(nn.Tanh())(draw.normal(2, 3))])
+                 lambda: {"nothing": impl()(draw.normal(2, 3)), "one module": impl(nn.Tanh())(draw.normal(2, 3))})
     yield aspect("refusals",
                  "What is no module is refused with a TypeError.",
                  refusals)
@@ -893,8 +1007,6 @@ class FeedsEachTheInput(PlainSequential):
     def forward(self, x):
         y = x
         for module in self._modules.values():
-            if isinstance(module, nn.Linear) and module.in_features != x.shape[-1]:
-                continue
             y = module(x)
         return y
 
@@ -927,7 +1039,72 @@ class ReturnsNothingForNothing(PlainSequential):
         return y
 
 
-@Sequential.misconception("This is PyTorch's `nn.Sequential` under your name. Write the class yourself, on "
+@Sequential.misconception("The modules are in a `ModuleList`, which does register them, but under its own name: "
+                          "`layers.0.weight` where `0.weight` was expected. Register each in the net itself.")
+class KeepsAModuleList(nn.Module):
+    def __init__(self, *modules):
+        super().__init__()
+        self.layers = nn.ModuleList(modules)
+
+    def forward(self, x):
+        for module in self.layers:
+            x = module(x)
+        return x
+
+    def __len__(self):
+        return len(self.layers)
+
+    def __getitem__(self, index):
+        return type(self)(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+
+@Sequential.misconception("A slice's start and stop were used as they stand. They may be negative, or lie beyond the "
+                          "end, and mean what they mean in a list: let a list of the names be sliced.")
+class TakesBoundsAsTheyStand(PlainSequential):
+    def __getitem__(self, index):
+        names = list(self._modules)
+        if not isinstance(index, slice):
+            return self._modules[names[index]]
+        part = type(self)()
+        for place in range(index.start or 0, index.stop or len(names), index.step or 1):
+            if place < len(names):
+                part.add_module(names[place], self._modules[names[place]])
+        return part
+
+
+@Sequential.misconception("An index beyond the end starts from the front again (`%`): nobody hears of the mistake, and "
+                          "a `for` loop over the net never ends. Outside there is an IndexError.")
+class GoesRound(PlainSequential):
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return super().__getitem__(index)
+        return list(self._modules.values())[index % len(self)]
+
+
+@Sequential.misconception("The loop goes over `children()`, which leaves repeats out: a module that was given twice "
+                          "comes once in `for layer in net`.")
+class LoopsOverChildren(PlainSequential):
+    def __iter__(self):
+        return self.children()
+
+
+@Sequential.misconception("The length counts different modules (`children()` or `modules()`). A module that was given "
+                          "twice stands in two places: `len` counts the places.")
+class CountsChildren(PlainSequential):
+    def __len__(self):
+        return len(list(self.children()))
+
+
+@Sequential.misconception("`forward` calls each module's `forward` directly. Hooks are run by the call, `layer(x)`: who "
+                          "listens to a layer of yours hears nothing.")
+class CallsForward(PlainSequential):
+    def forward(self, x):
+        for module in self._modules.values():
+            x = module.forward(x)
+        return x
+
+
+@Sequential.misconception("PyTorch's `nn.Sequential` does the work, inherited or inside. Write the class yourself, on "
                           "`nn.Module`.")
 class InheritsSequential(nn.Sequential):
     pass
@@ -1147,15 +1324,18 @@ def MiniModule(impl, draw):
         module.table = draw.normal(4)
         module.doubled = weight * 2
         module.size, module.label, module.nothing = 3, "mine", None
+        module.several = [draw.normal(1).requires_grad_(), _empty(impl)]
+        module.several[1].inside = draw.normal(1).requires_grad_()
+        found = _listed(module)
         other.bias = draw.normal(2).requires_grad_()
-        return {"found": _listed(module), "found in another object": _listed(other),
+        return {"found": found, "found in another object": _listed(other),
                 "the tensor itself": [module.weight is weight, next(iter(module.parameters())) is weight],
                 "others are there": [module.table, module.size, module.label, module.nothing],
                 "an nn.Module": isinstance(module, nn.Module)}
 
     def nested():
         net = _net(impl, draw)
-        return {"names": [name for name, _ in net.named_parameters()], "values": _listed(net),
+        return {"names": " ".join(name for name, _ in net.named_parameters()), "values": _listed(net),
                 "without names": [parameter.detach() for parameter in net.parameters()]}
 
     def repeats():
@@ -1164,7 +1344,8 @@ def MiniModule(impl, draw):
         child.weight, child.ones, other.tied = shared, alike, shared
         other.ones = torch.ones(3, requires_grad=True)
         module.first, module.second, module.again = child, other, child
-        return {"names": [name for name, _ in module.named_parameters()], "values": _listed(module),
+        module.own = draw.normal(2).requires_grad_()
+        return {"names": " ".join(name for name, _ in module.named_parameters()), "values": _listed(module),
                 "how many": len(list(module.parameters()))}
 
     def reassigned():
@@ -1179,7 +1360,11 @@ def MiniModule(impl, draw):
         module.other = draw.normal(5).requires_grad_()
         module.other = _empty(impl)
         module.other.scale = draw.normal(1).requires_grad_()
-        return {"found": _listed(module), "the number": module.bias, "state dict": sorted(module.state_dict())}
+        module.gone, module.gone_part = draw.normal(1).requires_grad_(), _empty(impl)
+        module.gone_part.scale = draw.normal(1).requires_grad_()
+        module.gone = module.gone_part = None
+        return {"found": _listed(module), "the number": module.bias, "None": [module.gone, module.gone_part],
+                "state dict": " ".join(sorted(module.state_dict()))}
 
     def too_early():
         said = []
@@ -1190,46 +1375,49 @@ def MiniModule(impl, draw):
                 try:
                     self.early = value
                 except AttributeError as error:
-                    said.append("names __init__" if "__init__" in str(error) else "does not name __init__")
+                    said.append("__init__" in str(error))
                     raise
                 super().__init__()
                 self.late = value
 
         def attempt(value):
-            said.append(error_of(lambda: Block(value), AttributeError))
-            return said
+            said.clear()
+            return {"raises": error_of(lambda: Block(value), AttributeError), "its message names __init__": any(said)}
 
-        attempt(_leaf(1.0, 2.0))
-        attempt(_empty(impl))
-        later = Block(4)
-        later.weight = draw.normal(2).requires_grad_()
-        return {"what happened": said, "numbers may come early": [later.size, later.early], "found": _listed(later)}
+        seen = {"a parameter too early": attempt(_leaf(1.0, 2.0)), "a child too early": attempt(_empty(impl))}
+        seen["a number early"] = error_of(lambda: Block(4))
+        if seen["a number early"] == "no error":
+            later = Block(4)
+            later.weight = draw.normal(2).requires_grad_()
+            seen |= {"numbers": [later.size, later.early], "found": _listed(later)}
+        return seen
 
     def modes():
         net = _net(impl, draw)
-        def now():
-            return [bool(module.training) for module in (net, net.head, net.pair, net.pair.inner)]
+        seen, same = {}, {}
 
-        seen = [now()]
-        same = [net.eval() is net]
-        seen.append(now())
+        def note(when, returned=net):
+            same[when] = returned is net
+            below = {"the object": net, "head": net.head, "pair": net.pair, "pair.inner": net.pair.inner}
+            seen[when] = {name: bool(module.training) for name, module in below.items()}
+
+        note("at first")
+        note("after eval()", net.eval())
         net.pair.train()
-        seen.append(now())
-        same.append(net.train() is net)
-        seen.append(now())
-        same.append(net.train(False) is net)
-        seen.append(now())
-        return {"modes": seen, "returns itself": same, "found": _listed(net)}
+        note("after pair.train()")
+        note("after train()", net.train())
+        note("after train(False)", net.train(False))
+        return {"training": seen, "returns itself": same, "found": _listed(net)}
 
     def state():
         net, tied = _net(impl, draw), _empty(impl)
-        net.tied = tied
+        net.tied, net.twin = tied, net.head
         tied.weight = net.offset
         before = net.state_dict()
         seen = {name: tensor.clone() for name, tensor in before.items()}
         with torch.no_grad():
             net.offset += 1
-        return {"values": seen, "names": list(seen), "follows the net": before["offset"] - seen["offset"],
+        return {"values": seen, "names": " ".join(seen), "follows the net": before["offset"] - seen["offset"],
                 "require grad": [tensor.requires_grad for tensor in before.values()]}
 
     def loading():
@@ -1250,11 +1438,14 @@ def MiniModule(impl, draw):
         missing = {name: tensor for name, tensor in fine.items() if name != "pair.inner.shift"}
         extra = fine | {"pair.inner.scale": torch.ones(3)}
         wrong = fine | {"offset": torch.ones(1)}
-        raised = [error_of(lambda given=given: net.load_state_dict(given), RuntimeError)
-                  for given in (missing, extra, wrong)]
+        mistyped = {name.replace("pair.gain", "pair.gian"): tensor for name, tensor in fine.items()}
+        attempts = {"a missing name": missing, "a name too many": extra, "another shape": wrong,
+                    "a mistyped name": mistyped}
+        raised = {what: error_of(lambda given=given: net.load_state_dict(given), RuntimeError)
+                  for what, given in attempts.items()}
         untouched = all(torch.equal(tensor, kept[name]) for name, tensor in net.state_dict().items())
         net.load_state_dict(fine)
-        return {"missing, extra, another shape": raised, "nothing was loaded": untouched, "then all": _listed(net)}
+        return {"raises": raised, "nothing was loaded": untouched, "then all": _listed(net)}
 
     def training():
         net = _net(impl, draw)
@@ -1316,6 +1507,17 @@ class StopsAtItsOwn(PlainMini):
     def _all(self, prefix=""):
         for name, parameter in self._parameters.items():
             yield prefix + name, parameter
+
+
+@MiniModule.misconception("Only one level below is asked: a child's own tensors are found, a grandchild's are not. Ask "
+                          "the child for all that it has, and it will ask its children.")
+class GoesOneLevelDown(PlainMini):
+    def _all(self, prefix=""):
+        for name, parameter in self._parameters.items():
+            yield prefix + name, parameter
+        for name, child in self._modules.items():
+            for inner, parameter in child._parameters.items():
+                yield f"{prefix}{name}.{inner}", parameter
 
 
 @MiniModule.misconception("A tensor under two names is given twice. An optimizer would then move it twice a step: "
@@ -1383,6 +1585,31 @@ class KeepsTheModeToItself(PlainMini):
         return self
 
 
+@MiniModule.misconception("`train` and `eval` stop one level down: a child hears of the mode, a grandchild does not. "
+                          "Call the child's own `train`, and it passes the mode on.")
+class TellsTheChildrenAlone(PlainMini):
+    def train(self, mode=True):
+        self.training = mode
+        for child in self._modules.values():
+            child.training = mode
+        return self
+
+
+@MiniModule.misconception("`train(False)` switches training on: `mode` is taken and not used, here or on the way down.")
+class IgnoresTheMode(PlainMini):
+    def train(self, mode=True):
+        self.training = True
+        for child in self._modules.values():
+            child.train()
+        return self
+
+    def eval(self):
+        self.training = False
+        for child in self._modules.values():
+            child.eval()
+        return self
+
+
 @MiniModule.misconception("`train` and `eval` return None. They return the object, so that one can write `net = "
                           "Net().eval()`.")
 class ReturnsNoModule(PlainMini):
@@ -1439,6 +1666,41 @@ class PutsNewTensors(PlainMini):
             setattr(module, last, tensor.clone().requires_grad_())
 
 
+@MiniModule.misconception("The given tensors became the net's own memory (`.data = …`). Whoever changes the dictionary "
+                          "afterwards changes the net: copy the numbers over.")
+class KeepsTheGivenMemory(PlainMini):
+    def load_state_dict(self, state_dict):
+        own = dict(self._all())
+        if own.keys() != state_dict.keys() or any(own[name].shape != state_dict[name].shape for name in own):
+            raise RuntimeError("the state dict does not fit")
+        for name, tensor in own.items():
+            tensor.data = state_dict[name]
+
+
+@MiniModule.misconception("A missing name ends in Python's own KeyError, and a name too many is not noticed at all. "
+                          "Compare the two sets of names first, and raise a RuntimeError.")
+class RaisesAKeyError(PlainMini):
+    def load_state_dict(self, state_dict):
+        own = self.state_dict()
+        if any(own[name].shape != state_dict[name].shape for name in own):
+            raise RuntimeError("the state dict does not fit")
+        for name, tensor in own.items():
+            tensor.copy_(state_dict[name])
+
+
+@MiniModule.misconception("The names were counted, not compared. With one missing and another too many, a mistyped name "
+                          "for instance, the numbers agree and the names do not.")
+class CountsTheNames(PlainMini):
+    def load_state_dict(self, state_dict):
+        own = self.state_dict()
+        if len(own) != len(state_dict):
+            raise RuntimeError("the state dict does not fit")
+        if any(own[name].shape != state_dict[name].shape for name in own):
+            raise RuntimeError("the state dict does not fit")
+        for name, tensor in own.items():
+            tensor.copy_(state_dict[name])
+
+
 @MiniModule.misconception("Names that do not fit are passed over. Half of a net is then loaded and half is not, and "
                           "nobody hears of it: raise a RuntimeError.")
 class LoadsWhatFits(PlainMini):
@@ -1482,6 +1744,20 @@ class MakesRegistersLate(PlainMini):
         super().__setattr__(name, value)
 
 
+@MiniModule.misconception("Nothing at all may be assigned before `__init__` has run, not even a number. Only what has to "
+                          "be entered needs the registers: let plain values through.")
+class RefusesNumbersToo(PlainMini):
+    def __init__(self):
+        for register in ("_parameters", "_modules"):
+            object.__setattr__(self, register, {})
+        self.training = True
+
+    def __setattr__(self, name, value):
+        if "_modules" not in self.__dict__:
+            raise AttributeError(f"cannot assign {name!r} before MiniModule.__init__() call")
+        super().__setattr__(name, value)
+
+
 @MiniModule.misconception("There is an AttributeError, but by accident: it complains of a register that is not there. "
                           "Say what the reader forgot, the call of `__init__`.")
 class FailsByAccident(PlainMini):
@@ -1499,6 +1775,16 @@ class FailsByAccident(PlainMini):
 class NeverForgets(PlainMini):
     def _forget(self, name):
         pass
+
+
+@MiniModule.misconception("What was a parameter or a child and is set to None is still listed. None is a value like any "
+                          "other here: the name leaves its register.")
+class KeepsWhatBecameNone(PlainMini):
+    def __setattr__(self, name, value):
+        if value is None:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
 
 @MiniModule.misconception("The children come before the object's own parameters. PyTorch lists the object's own first, "
@@ -1756,7 +2042,7 @@ def module_tree(impl, draw):
         return impl(nn.Sequential(layer, nn.ReLU(), layer))
 
     def frozen():
-        net = nn.Sequential(nn.Linear(size(), 4), nn.BatchNorm1d(4))
+        net = nn.Sequential(nn.Linear(size(), 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4))
         net[0].requires_grad_(False)
         return impl(net)
 
@@ -1764,7 +2050,7 @@ def module_tree(impl, draw):
         width = 1000 + size()
         with torch.device("meta"):
             net = nn.Sequential(nn.Linear(width, 1000), nn.Linear(1000, 9))
-        return impl(net)
+        return impl(net.to_empty(device="cpu"))
 
     yield aspect("a row of layers",
                  "The first line is the module itself, `Class (count)`; under it every child has a line `name: Class "
@@ -1806,6 +2092,25 @@ def adds_up_children(module, name="", depth=0):
     return "\n".join(lines)
 
 
+@module_tree.misconception("Each tensor was counted on one line only: what one part has counted, its twin no longer "
+                           "shows. A shared parameter counts once within each line, and in every line that holds it.")
+def counts_once_in_the_text(module, name=None, depth=0, seen=None):
+    seen = set() if seen is None else seen
+    count, below = 0, []
+    for parameter in module._parameters.values():
+        if parameter is not None and id(parameter) not in seen:
+            seen.add(id(parameter))
+            count += parameter.numel()
+    for child_name, child in module._modules.items():
+        if child is not None:
+            inner, text = counts_once_in_the_text(child, child_name, depth + 1, seen)
+            count += inner
+            below.append(text)
+    label = "  " * depth + (f"{name}: " if depth else "") + f"{type(module).__name__} ({count:,})"
+    text = "\n".join([label, *below])
+    return (count, text) if depth else text
+
+
 @module_tree.misconception("Only the module's own parameters were counted. A container has none itself; its count is "
                            "that of everything below it.")
 def counts_its_own(module):
@@ -1822,7 +2127,7 @@ def counts_its_own(module):
 def counts_buffers(module):
     lines = []
     for name, child in module.named_modules(remove_duplicate=False):
-        count = sum(t.numel() for t in child.parameters()) + sum(t.numel() for t in child.buffers())
+        count = sum(tensor.numel() for tensor in child.state_dict().values())
         label = f"{type(child).__name__} ({count:,})"
         lines.append("  " * len(name.split(".")) + f"{name.split('.')[-1]}: {label}" if name else label)
     return "\n".join(lines)
