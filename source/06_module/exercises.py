@@ -17,7 +17,6 @@ from torch import nn
 from convcraft.exam import aspect, error_of, exercise
 
 
-
 @contextmanager
 def _made(kind):
     """A list that grows with every object of one of PyTorch's classes that is made inside the block."""
@@ -209,8 +208,8 @@ class ForgetsTheRoot(PlainLinear):
             nn.init.uniform_(parameter, -1 / in_features, 1 / in_features)
 
 
-@Linear.misconception("All numbers start positive: `torch.rand` draws between 0 and 1. The interval of the task lies on "
-                      "both sides of zero; otherwise all outputs of a layer start nearly alike.")
+@Linear.misconception("All numbers start positive: `torch.rand` draws between 0 and 1. The interval of the task lies "
+                      "on both sides of zero; otherwise all outputs of a layer start nearly alike.")
 class StartsPositive(PlainLinear):
     def __init__(self, in_features, out_features, bias=True):
         super().__init__(in_features, out_features, bias)
@@ -862,8 +861,8 @@ def Sequential(impl, draw):
     def repeats():
         first, tanh = _linear(draw, 4, 4), nn.Tanh()
         net = impl(first, tanh, first, tanh)
-        return {"result": net(draw.normal(3, 4)), "length": len(net), "modules in a loop": len(list(islice(iter(net), 20))),
-                "state dict": " ".join(net.state_dict()),
+        return {"result": net(draw.normal(3, 4)), "length": len(net),
+                "modules in a loop": len(list(islice(iter(net), 20))), "state dict": " ".join(net.state_dict()),
                 "numbers to train": sum(parameter.numel() for parameter in net.parameters())}
 
     def refusals():
@@ -1095,8 +1094,8 @@ class CountsChildren(PlainSequential):
         return len(list(self.children()))
 
 
-@Sequential.misconception("`forward` calls each module's `forward` directly. Hooks are run by the call, `layer(x)`: who "
-                          "listens to a layer of yours hears nothing.")
+@Sequential.misconception("`forward` calls each module's `forward` directly. Hooks are run by the call, `layer(x)`: "
+                          "who listens to a layer of yours hears nothing.")
 class CallsForward(PlainSequential):
     def forward(self, x):
         for module in self._modules.values():
@@ -1688,8 +1687,8 @@ class RaisesAKeyError(PlainMini):
             tensor.copy_(state_dict[name])
 
 
-@MiniModule.misconception("The names were counted, not compared. With one missing and another too many, a mistyped name "
-                          "for instance, the numbers agree and the names do not.")
+@MiniModule.misconception("The names were counted, not compared. With one missing and another too many, a mistyped "
+                          "name for instance, the numbers agree and the names do not.")
 class CountsTheNames(PlainMini):
     def load_state_dict(self, state_dict):
         own = self.state_dict()
@@ -1744,8 +1743,8 @@ class MakesRegistersLate(PlainMini):
         super().__setattr__(name, value)
 
 
-@MiniModule.misconception("Nothing at all may be assigned before `__init__` has run, not even a number. Only what has to "
-                          "be entered needs the registers: let plain values through.")
+@MiniModule.misconception("Nothing at all may be assigned before `__init__` has run, not even a number. Only what has "
+                          "to be entered needs the registers: let plain values through.")
 class RefusesNumbersToo(PlainMini):
     def __init__(self):
         for register in ("_parameters", "_modules"):
@@ -1777,8 +1776,8 @@ class NeverForgets(PlainMini):
         pass
 
 
-@MiniModule.misconception("What was a parameter or a child and is set to None is still listed. None is a value like any "
-                          "other here: the name leaves its register.")
+@MiniModule.misconception("What was a parameter or a child and is set to None is still listed. None is a value like "
+                          "any other here: the name leaves its register.")
 class KeepsWhatBecameNone(PlainMini):
     def __setattr__(self, name, value):
         if value is None:
@@ -2324,6 +2323,10 @@ def _state(module):
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
+def _modes(net):
+    return {name or "the net": module.training for name, module in net.named_modules()}
+
+
 def _equal(module, state):
     return all(torch.equal(tensor, state[name]) for name, tensor in module.state_dict().items())
 
@@ -2331,11 +2334,57 @@ def _equal(module, state):
 def _epoch_in(file):
     """The epoch that a checkpoint holds, or that there is none to be read."""
     try:
-        return torch.load(file, weights_only=True)["epoch"]
+        checkpoint = torch.load(file, weights_only=True)
     except FileNotFoundError:
         return "the file is gone"
     except Exception:
         return "the file cannot be read"
+    return checkpoint["epoch"] if "epoch" in _keys(checkpoint) else f"a {type(checkpoint).__name__} without an epoch"
+
+
+def _keys(checkpoint):
+    return {str(key): True for key in checkpoint} if isinstance(checkpoint, dict) else {}
+
+
+def _files(folder):
+    return dict.fromkeys(sorted(os.listdir(folder)), True)
+
+
+class _Unwritable(int):
+    """A number at which writing stops, as on a full disk."""
+
+    def __reduce_ex__(self, protocol):
+        raise OSError("no space left on device")
+
+
+@contextmanager
+def _witness(path):
+    """Notes what stands under a path whenever a file is about to be written or renamed, and where new ones come from.
+
+    It sees what goes through `torch.save`, `os.replace` and `os.rename`, as `Path.replace` and `shutil.move` do.
+    """
+    seen, inside = set(), []
+    usual = {(torch, "save"): torch.save, (os, "replace"): os.replace, (os, "rename"): os.rename}
+
+    def saving(*args, **kwargs):
+        seen.add(_epoch_in(path))
+        usual[torch, "save"](*args, **kwargs)
+        seen.add(_epoch_in(path))
+
+    def renaming(name):
+        def rename(source, target, *args, **kwargs):
+            seen.add(_epoch_in(path))
+            if os.path.abspath(target) == os.path.abspath(path):
+                inside.append(path.parent.resolve() in Path(source).resolve().parents)
+            return usual[os, name](source, target, *args, **kwargs)
+        return rename
+
+    torch.save, os.replace, os.rename = saving, renaming("replace"), renaming("rename")
+    try:
+        yield seen, inside
+    finally:
+        for (module, name), function in usual.items():
+            setattr(module, name, function)
 
 
 @exercise(points=10, reference=plain_save)
@@ -2347,7 +2396,10 @@ def save_checkpoint(impl, draw):
             path = Path(folder) / "last.pt"
             impl(path, net, optimizer, 7)
             checkpoint = torch.load(path, weights_only=True)
-        return {"keys": sorted(checkpoint), "net": dict(checkpoint["net"]), "epoch": checkpoint["epoch"]}
+        keys = _keys(checkpoint)
+        return {"the file holds a dictionary": isinstance(checkpoint, dict), "keys": keys,
+                "net": dict(checkpoint["net"]) if "net" in keys else {},
+                "epoch": checkpoint["epoch"] if "epoch" in keys else None}
 
     def goes_on():
         net, optimizer = _small_net(draw)
@@ -2358,18 +2410,25 @@ def save_checkpoint(impl, draw):
             impl(path, net, optimizer, 3)
             _train(net, optimizer, second)
             checkpoint = torch.load(path, weights_only=True)
+        seen = {"the file holds a dictionary": isinstance(checkpoint, dict)}
+        for key in ("net", "optimizer"):
+            part = checkpoint[key] if key in _keys(checkpoint) else None
+            seen[f"a state dict under {key!r}"] = "no" if part is None else "yes" if isinstance(part, dict) else str(
+                type(part).__name__)
+        if set(seen.values()) != {True, "yes"}:
+            return seen | {"bit for bit": False, "the net at the end": {}}
         again, its_optimizer = _small_net(draw)
         again.load_state_dict(checkpoint["net"])
         its_optimizer.load_state_dict(checkpoint["optimizer"])
         _train(again, its_optimizer, second)
-        return {"bit for bit": _equal(again, _state(net)), "the net at the end": _state(again)}
+        return seen | {"bit for bit": _equal(again, _state(net)), "the net at the end": _state(again)}
 
     def names():
         net, optimizer = _small_net(draw)
         with tempfile.TemporaryDirectory() as folder:
             impl(f"{folder}/as text.ckpt", net, optimizer, 1)
             impl(Path(folder, "as a path"), net, optimizer, 2)
-            return {name: _epoch_in(Path(folder, name)) for name in sorted(os.listdir(folder))}
+            return {name: _epoch_in(Path(folder, name)) for name in _files(folder)}
 
     def in_place():
         net, optimizer = _small_net(draw)
@@ -2381,14 +2440,16 @@ def save_checkpoint(impl, draw):
                 tempfile.tempdir = elsewhere
                 os.utime(elsewhere, (0, 0))
                 os.utime(folder, (0, 0))
-                with open(path, "rb") as opened_before:
+                with open(path, "rb") as opened_before, _witness(path) as (seen, inside):
                     impl(path, net, optimizer, 2)
                     old = _epoch_in(io.BytesIO(opened_before.read()))
                 beside, touched = (os.stat(each).st_mtime != 0 for each in (folder, elsewhere))
             finally:
                 tempfile.tempdir = usual
             return {"who had the old file open still reads epoch": old, "the file now holds epoch": _epoch_in(path),
-                    "files": sorted(os.listdir(folder)), "it was written beside the old one": beside,
+                    "until the move the name stood for epoch": " then ".join(sorted(map(str, seen or {1}))),
+                    "files": _files(folder), "it was written beside the old one": beside,
+                    "the file came from inside the folder": all(inside),
                     "the system's temporary folder was used": touched}
 
     def interrupted():
@@ -2397,9 +2458,9 @@ def save_checkpoint(impl, draw):
             path = Path(folder) / "last.pt"
             impl(path, net, optimizer, 1)
             optimizer.param_groups[0]["schedule"] = lambda step: step  # no file can hold a function of this kind
-            raised = error_of(lambda: impl(path, net, optimizer, 2), Exception) != "no error"
+            raised = error_of(lambda: impl(path, net, optimizer, _Unwritable(2)), Exception) != "no error"
             return {"the error comes through": raised, "the file still holds epoch": _epoch_in(path),
-                    "files": sorted(os.listdir(folder))}
+                    "files": _files(folder)}
 
     def left_alone():
         net, optimizer = _small_net(draw)
@@ -2437,6 +2498,17 @@ def save_checkpoint(impl, draw):
                  left_alone)
 
 
+@save_checkpoint.misconception("The temporary file is moved into place in any case, also when writing it has failed: "
+                               "half of a new checkpoint then takes the place of a whole old one. Move it only after "
+                               "it has been written.")
+def moves_it_in_any_case(path, net, optimizer, epoch):
+    temporary = f"{path}.tmp"
+    try:
+        torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, temporary)
+    finally:
+        os.replace(temporary, path)
+
+
 @save_checkpoint.misconception("The file is written where the old one lies. From the first byte on the old checkpoint "
                                "is gone, and until the last byte the new one is not there: a crash in between costs "
                                "both.")
@@ -2450,6 +2522,37 @@ def deletes_first(path, net, optimizer, epoch):
     path = Path(path)
     path.unlink(missing_ok=True)
     plain_save(path, net, optimizer, epoch)
+
+
+@save_checkpoint.misconception("The old file is deleted just before the new one is renamed. Between the two steps "
+                               "there is no file under the name, and a crash finds that moment: `os.replace` writes "
+                               "over the old name in one step.")
+def deletes_before_the_move(path, net, optimizer, epoch):
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, temporary)
+        path.unlink(missing_ok=True)
+        os.rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@save_checkpoint.misconception("The old file was renamed first, and the new one written under the name. Until it is "
+                               "whole, nobody finds a checkpoint there: rename the new file, not the old one.")
+def renames_the_old_file(path, net, optimizer, epoch):
+    path = Path(path)
+    old = path.with_name(path.name + ".old")
+    if path.exists():
+        os.replace(path, old)
+    try:
+        torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, path)
+    except Exception:
+        path.unlink(missing_ok=True)
+        if old.exists():
+            os.replace(old, path)
+        raise
+    old.unlink(missing_ok=True)
 
 
 @save_checkpoint.misconception("The optimizer's state is not in the file. Adam remembers two averages for every "
@@ -2470,6 +2573,20 @@ def keeps_the_settings(path, net, optimizer, epoch):
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")
     kept = optimizer.state_dict() | {"state": {}}
+    try:
+        torch.save({"net": net.state_dict(), "optimizer": kept, "epoch": epoch}, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@save_checkpoint.misconception("Of the optimizer only what it remembers was kept (`state`), not its settings, the "
+                               "`param_groups`. Without them no optimizer takes it back: save all of "
+                               "`optimizer.state_dict()`.")
+def keeps_the_averages(path, net, optimizer, epoch):
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    kept = optimizer.state_dict()["state"]
     try:
         torch.save({"net": net.state_dict(), "optimizer": kept, "epoch": epoch}, temporary)
         os.replace(temporary, path)
@@ -2675,8 +2792,7 @@ def load_checkpoint(impl, draw):
             net, _ = _small_net(draw)
             net[1].eval()
             epoch = impl(str(path), net)
-            return {"epoch": epoch, "net": _state(net), "modes": [module.training for module in net.modules()],
-                    "files": os.listdir(folder)}
+            return {"epoch": epoch, "net": _state(net), "training": _modes(net), "files": _files(folder)}
 
     def code():
         with tempfile.TemporaryDirectory() as folder:
@@ -2708,14 +2824,19 @@ def load_checkpoint(impl, draw):
             _as_from_a_gpu(path)
             net, optimizer = _small_net(draw)
             epoch = impl(path, net, optimizer, device="cpu")
-        return {"epoch": epoch, "net": _state(net)}
+            # On the device "meta" tensors have no numbers: what was really read to it cannot be loaded into a net.
+            try:
+                without_numbers = f"returned {impl(path, _small_net(draw)[0], device='meta')}"
+            except Exception:
+                without_numbers = "an error"
+        return {"epoch": epoch, "net": _state(net), "read to the device meta, where tensors are empty": without_numbers}
 
     def too_soon():
         with tempfile.TemporaryDirectory() as folder:
             path, net, optimizer = saved(folder)
             before = _state(net)
             raised = error_of(lambda: impl(Path(folder) / "never saved.pt", net, optimizer), FileNotFoundError)
-            seen = {"no file": raised, "the net is as it was": _equal(net, before), "files": os.listdir(folder)}
+            seen = {"no file": raised, "the net is as it was": _equal(net, before), "files": _files(folder)}
             return seen | {"with a file": impl(path, net, optimizer)}
 
     def another_net():
@@ -2723,8 +2844,12 @@ def load_checkpoint(impl, draw):
             path, net, _ = saved(folder)
             longer = nn.Sequential(*net, nn.Linear(2, 2))
             shorter = nn.Sequential(*_small_net(draw)[0][:3])
-            raised = [error_of(lambda other=other: impl(path, other), RuntimeError) for other in (longer, shorter)]
-            return {"another net": raised, "its own": impl(path, net)}
+            def attempt(other):
+                returned = []
+                raised = error_of(lambda: returned.append(impl(path, other)), RuntimeError)
+                return f"{raised}, returned {returned[0]}" if returned else raised
+
+            return {"names too few": attempt(longer), "names too many": attempt(shorter), "its own": impl(path, net)}
 
     yield aspect("loaded",
                  "The net's numbers, buffers included, become those of the file, and the epoch is returned, an int.",
@@ -2822,6 +2947,38 @@ def starts_anew_without_a_file(path, net, optimizer=None, device="cpu"):
     return plain_load(path, net, optimizer, device)
 
 
+@load_checkpoint.misconception("The whole checkpoint was handed to the net. It is a dictionary of three: the net's own "
+                               "state dict lies in it under `net`.")
+def hands_over_the_whole_file(path, net, optimizer=None, device="cpu"):
+    checkpoint = torch.load(path, map_location=device, weights_only=True)
+    net.load_state_dict(checkpoint)
+    if optimizer is not None:
+        optimizer.load_state_dict(checkpoint["optimizer"])
+    return checkpoint["epoch"]
+
+
+@load_checkpoint.misconception("The tensors are always read to the CPU: `device` was taken and not used.")
+def reads_to_the_cpu(path, net, optimizer=None, device="cpu"):
+    return plain_load(path, net, optimizer, "cpu")
+
+
+@load_checkpoint.misconception("Every error was caught, and 0 returned: a missing file, a file with code in it, "
+                               "another net, all pass as a fresh start. Let errors through; the caller has to know.")
+def catches_everything(path, net, optimizer=None, device="cpu"):
+    try:
+        return plain_load(path, net, optimizer, device)
+    except Exception:
+        return 0
+
+
+@load_checkpoint.misconception("The net was put into train mode. Whoever loads in order to use it gets Dropout and "
+                               "batch statistics: leave the modes to the caller.")
+def loads_for_training(path, net, optimizer=None, device="cpu"):
+    epoch = plain_load(path, net, optimizer, device)
+    net.train()
+    return epoch
+
+
 @load_checkpoint.misconception("The epoch was not returned. Whoever resumes has to know where to go on.")
 def returns_no_epoch(path, net, optimizer=None, device="cpu"):
     plain_load(path, net, optimizer, device)
@@ -2887,7 +3044,10 @@ def by_map_function(path, net, optimizer=None, device="cpu"):
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: save a checkpoint first")
-    found = torch.load(str(path), lambda storage, place: storage, weights_only=True)
+    def place(storage, saved_on):
+        return torch.serialization.default_restore_location(storage, str(device))
+
+    found = torch.load(str(path), place, weights_only=True)
     for part, name in ((net, "net"), (optimizer, "optimizer")):
         if part is not None:
             part.load_state_dict(found[name])
@@ -2939,9 +3099,12 @@ def _pupil(draw, classes):
 
 
 def _three(answer):
-    """The three lists with their names in order; what is no list of names is shown as it is."""
-    return [sorted(part) if isinstance(part, list) and all(isinstance(name, str) for name in part) else
-            f"not a list of names: {type(part).__name__}" for part in answer]
+    """The names in each of three lists, in order; what is no list of names is shown as it is."""
+    titles = ("missing", "unexpected", "mismatched")
+    if not isinstance(answer, (tuple, list)) or len(answer) != len(titles):
+        return dict.fromkeys(titles, f"not three lists: {type(answer).__name__}")
+    return {title: ", ".join(sorted(part)) if isinstance(part, list) and all(isinstance(name, str) for name in part)
+            else f"not a list of names: {type(part).__name__}" for title, part in zip(titles, answer, strict=True)}
 
 
 @exercise(points=9, reference=plain_matching)
@@ -2951,12 +3114,13 @@ def load_matching(impl, draw):
         net[1].num_batches_tracked.fill_(2)
         given = _state(_donor(draw))
         given["1.num_batches_tracked"].fill_(9)
+        given = dict(reversed(given.items()))
         return {"three lists": _three(impl(net, given)), "the net": _state(net)}
 
     def another_head():
         net = _pupil(draw, 3)
         given = _state(_donor(draw)) | {"aux.weight": draw.normal(2), "aux.bias": draw.normal(3)}
-        return {"three lists": _three(impl(net, given))}, _state(net)
+        return {"three lists": _three(impl(net, given)), "the net": _state(net)}
 
     def whole_or_not():
         net = _pupil(draw, 6)
@@ -2964,13 +3128,14 @@ def load_matching(impl, draw):
         given = _state(net)
         given = {name: tensor + 1 for name, tensor in given.items()}
         given |= {"0.bias": draw.normal(1), "0.weight": draw.normal(6, 4).T.contiguous(), "2.weight": draw.normal(36),
-                  "2.scale": draw.normal(1, 3)}
+                  "2.scale": draw.normal(1, 3), "3.weight": draw.normal(2, 1)}
         return {"three lists": _three(impl(net, given)), "the net": _state(net)}
 
     def nothing():
-        net = _pupil(draw, 3)
-        names = _three(impl(net, {"other.weight": draw.normal(2)})), _three(impl(net[:1], {}))
-        return {"three lists": names, "the net": _state(net)}
+        net = nn.Sequential(_linear(draw, 4, 3), nn.Tanh(), _linear(draw, 3, 2))
+        net[1].register_buffer("scale", draw.normal(3))
+        return {"another's": _three(impl(net, {"other.weight": draw.normal(2)})), "nothing": _three(impl(net[:1], {})),
+                "the net": _state(net)}
 
     def in_place():
         net = _pupil(draw, 10)[:3]
@@ -2991,8 +3156,9 @@ def load_matching(impl, draw):
         with torch.no_grad():
             for tensor in net.state_dict().values():
                 tensor.add_(1)
-        return {"three lists": lists, "names": list(given), "numbers": [torch.equal(given[name], kept[name])
-                                                                       for name in kept if name in given],
+        return {"three lists": lists, "names in it": dict.fromkeys(given, True),
+                "its numbers are as they were": {name: torch.equal(given[name], kept[name])
+                                                 for name in kept if name in given},
                 "the net": _state(net)}
 
     yield aspect("all of it",
@@ -3103,6 +3269,38 @@ def exchanges_the_lists(module, state_dict):
     return unexpected, missing, mismatched
 
 
+@load_matching.misconception("The tensors were paired by their places (`zip`), not by their names. In a dictionary the "
+                             "name tells what belongs where; the order may be another.")
+def pairs_by_place(module, state_dict):
+    missing, unexpected, mismatched = tells_and_does_not_load(module, state_dict)
+    for tensor, given in zip(module.state_dict().values(), state_dict.values(), strict=False):
+        if tensor.shape == given.shape:
+            tensor.copy_(given)
+    return missing, unexpected, mismatched
+
+
+@load_matching.misconception("What did not fit in shape is among the unexpected names, too. The module does have the "
+                             "name: it belongs into `mismatched` alone.")
+def calls_mismatches_unexpected(module, state_dict):
+    missing, unexpected, mismatched = plain_matching(module, state_dict)
+    return missing, unexpected + mismatched, mismatched
+
+
+@load_matching.misconception("New `nn.Parameter`s were put where the old ones stood. They require grad even where the "
+                             "old ones were frozen, and an optimizer that was made before does not know them: copy.")
+def makes_new_parameters(module, state_dict):
+    own = module.state_dict()
+    for name, tensor in state_dict.items():
+        if name in own and own[name].shape == tensor.shape:
+            *way, last = name.split(".")
+            part = module.get_submodule(".".join(way))
+            if last in part._parameters:
+                setattr(part, last, nn.Parameter(tensor.clone()))
+            else:
+                part._buffers[last].copy_(tensor)
+    return tells_and_does_not_load(module, state_dict)
+
+
 @load_matching.misconception("As soon as one name does not fit, nothing at all is loaded. Transfer learning takes what "
                              "fits and leaves the rest.")
 def loads_all_or_nothing(module, state_dict):
@@ -3112,6 +3310,16 @@ def loads_all_or_nothing(module, state_dict):
     mismatched = [name for name in own if name in state_dict and own[name].shape != state_dict[name].shape]
     if not missing and not unexpected and not mismatched:
         module.load_state_dict(state_dict)
+    return missing, unexpected, mismatched
+
+
+@load_matching.misconception("The lists are there, but nothing was loaded. What fits by name and shape goes into the "
+                             "module.")
+def tells_and_does_not_load(module, state_dict):
+    own = module.state_dict()
+    missing = [name for name in own if name not in state_dict]
+    unexpected = [name for name in state_dict if name not in own]
+    mismatched = [name for name in own if name in state_dict and own[name].shape != state_dict[name].shape]
     return missing, unexpected, mismatched
 
 
@@ -3253,6 +3461,23 @@ class _Stops(nn.Module):
         return self.second(self.first(x))
 
 
+class _Chooses(nn.Module):
+    """One of two layers works: which, the numbers of the input say."""
+
+    def __init__(self):
+        super().__init__()
+        self.bright, self.dark = nn.Linear(4, 3), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.bright(x) if x.sum() > 0 else self.dark(x)
+
+
+def _shown(shapes, kinds=(tuple, list)):
+    """Shapes as text; what is none is shown with its class."""
+    return {name: "×".join(map(str, shape)) if isinstance(shape, kinds) else f"a {type(shape).__name__}: {shape}"
+            for name, shape in dict(shapes).items()}
+
+
 def _hooks(net):
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in net.modules())
 
@@ -3261,28 +3486,31 @@ def _hooks(net):
 def record_shapes(impl, draw):
     def row():
         net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5))
-        return dict(impl(net, draw.normal(int(draw.integers(1, 5)), 1, 6, 6)))
+        return _shown(impl(net, draw.normal(int(draw.integers(1, 5)), 1, 6, 6)), tuple)
 
     def branches():
-        return dict(impl(_Branches(int(draw.integers(2, 6))), draw.normal(2, 1, 8, 8)))
+        x = draw.normal(2, 4).abs()
+        return {"two branches": _shown(impl(_Branches(int(draw.integers(2, 6))), draw.normal(2, 1, 8, 8))),
+                "the numbers choose": [_shown(impl(_Chooses(), x)), _shown(impl(_Chooses(), -x))]}
 
     def removed():
         net = _Branches(3)
-        first = dict(impl(net, draw.normal(2, 1, 8, 8)))
+        first = _shown(impl(net, draw.normal(2, 1, 8, 8)))
         net(draw.normal(1, 1, 12, 12))
         return {"shapes": first, "hooks left": _hooks(net)}
 
     def others():
         net, heard = _Branches(3), []
-        net.right.register_forward_hook(lambda module, inputs, output: heard.append(list(output.shape)))
+        net.right.register_forward_hook(lambda module, inputs, output: heard.append("after"))
         net.register_forward_pre_hook(lambda module, inputs: heard.append("before"))
-        shapes = dict(impl(net, draw.normal(2, 1, 8, 8)))
+        shapes = _shown(impl(net, draw.normal(2, 1, 8, 8)))
+        during = " ".join(heard)
         net(draw.normal(1, 1, 4, 4))
-        return {"shapes": shapes, "another's hooks heard": heard}
+        return {"shapes": shapes, "another's hooks heard": during, "and after the next call": " ".join(heard)}
 
     def stops():
         net = _Stops(5)
-        seen = {"it fits": dict(impl(net, draw.normal(3, 4))), "hooks left": _hooks(net)}
+        seen = {"it fits": _shown(impl(net, draw.normal(3, 4))), "hooks left": _hooks(net)}
         net = _Stops(6)
         seen["it does not fit"] = error_of(lambda: impl(net, draw.normal(2, 4)), RuntimeError)
         return seen | {"hooks left after the error": _hooks(net)}
@@ -3293,7 +3521,7 @@ def record_shapes(impl, draw):
         x = draw.normal(3, 4)
         kept = x.clone()
         before = _state(net)
-        return {"shapes": dict(impl(net, x)), "modes": [module.training for module in net.modules()],
+        return {"shapes": _shown(impl(net, x)), "training": _modes(net),
                 "input": torch.equal(x, kept), "numbers": _equal(net, before)}
 
     yield aspect("a row",
@@ -3528,8 +3756,75 @@ def hides_the_error(net, x):
     return shapes
 
 
-@record_shapes.misconception("The net was put into eval mode and left there, or all of it into train mode afterwards. "
-                             "Every module has a mode of its own: leave them as they are.")
+@record_shapes.misconception("A module that works twice keeps its first shape. Each call writes over what the one "
+                             "before has left: the last output was asked for.")
+def keeps_the_first_shape(net, x):
+    shapes, handles = {}, []
+
+    def remember(name):
+        def hook(module, inputs, output):
+            shapes.setdefault(name, tuple(output.shape))
+        return hook
+
+    try:
+        for name, module in net.named_modules():
+            if name:
+                handles.append(module.register_forward_hook(remember(name)))
+        net(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes
+
+
+@record_shapes.misconception("`net.forward(x)` was called instead of `net(x)`. The call is what runs hooks: those that "
+                             "others have put on the net itself heard nothing.")
+def calls_the_forward(net, x):
+    shapes, handles = {}, []
+
+    def remember(name):
+        def hook(module, inputs, output):
+            shapes[name] = tuple(output.shape)
+        return hook
+
+    try:
+        for name, module in net.named_modules():
+            if name:
+                handles.append(module.register_forward_hook(remember(name)))
+        net.forward(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes
+
+
+@record_shapes.misconception("The net ran more than once. Who listens hears everything twice, and a BatchNorm in train "
+                             "mode moves its statistics twice: one `net(x)` tells all.")
+def runs_it_twice(net, x):
+    net(x)
+    return plain_shapes(net, x)
+
+
+@record_shapes.misconception("The net was run on something else than `x`, on zeros for instance. A net may choose its "
+                             "way by the numbers: run it on what was given.")
+def runs_on_zeros(net, x):
+    return plain_shapes(net, torch.zeros_like(x))
+
+
+@record_shapes.misconception("The shapes are lists. The task asks for tuples, as `tuple(output.shape)` gives them.")
+def gives_lists(net, x):
+    return {name: list(shape) for name, shape in plain_shapes(net, x).items()}
+
+
+@record_shapes.misconception("The net was put into eval mode and left there. A caller who is training would go on "
+                             "without Dropout and batch statistics: leave the modes alone.")
+def leaves_it_in_eval_mode(net, x):
+    net.eval()
+    return plain_shapes(net, x)
+
+
+@record_shapes.misconception("All of the net was put into one mode at the end, `net.train()` for instance. Every "
+                             "module has a mode of its own, and part of a net may be in eval mode: leave the modes alone.")
 def switches_the_mode(net, x):
     net.eval()
     shapes = plain_shapes(net, x)
