@@ -3824,7 +3824,7 @@ def leaves_it_in_eval_mode(net, x):
 
 
 @record_shapes.misconception("All of the net was put into one mode at the end, `net.train()` for instance. Every "
-                             "module has a mode of its own, and part of a net may be in eval mode: leave the modes alone.")
+                             "module has a mode of its own, and a part may be in eval mode: leave the modes alone.")
 def switches_the_mode(net, x):
     net.eval()
     shapes = plain_shapes(net, x)

@@ -2,7 +2,7 @@
 # # 6 · What a module is
 #
 # **At the end** you can build `nn.Module`'s bookkeeping from nothing, write layers and containers of your own, and save
-# a training so that no power cut can cost you more than the last minutes.
+# your training so that a power cut costs you one epoch at most.
 #
 # **You need** classes in Python (`__init__`, `self`, inheritance) and what a convolution and a pool do to a shape.
 #
@@ -40,13 +40,13 @@ print([name for name, _ in Guess().named_parameters()])
 
 # %% [markdown]
 # We assigned a layer to an attribute, in plain Python: `self.fc = …`. We entered it into no list. Yet the net knows
-# that it has two parameters, and knows their names. From these names hang training (`optimizer =
+# that it has two parameters, and knows their names. Everything depends on that: training (`optimizer =
 # SGD(net.parameters())`), moving (`net.to(device)`), saving (`net.state_dict()`), and the switch between training and
 # evaluation.
 #
 # **How does it know?** That is the question of this chapter. We walk towards the answer from the outside: a layer, a
-# net that fails in five ways, nets inside nets. Then you build the thing itself, without `torch.nn`. Then we use it for
-# what it is worth most for: not losing a night's training.
+# net that fails in five ways, nets inside nets. Then you build the thing itself, without `torch.nn`. Then we put it
+# to its best use: not losing a night's training.
 #
 # ## 6.1 A layer is an object with numbers
 #
@@ -103,10 +103,10 @@ print("the notes' start:", *spread(MyLinear))
 print("PyTorch's start: ", *spread(nn.Linear))
 
 # %% [markdown]
-# The notes' numbers grow by 28 a layer, to over ten million after five. PyTorch's shrink gently; a normalisation or a
-# better scale takes care of that. So `nn.Linear` starts its numbers small: uniform, and the wider the input, the
-# smaller. There is a second reason to do exactly as PyTorch does, names included: then every checkpoint in the world
-# that holds an `nn.Linear` fits into yours.
+# The notes' numbers grow 28-fold with each layer, to over ten million after five. PyTorch's shrink gently; a
+# normalisation or a better scale takes care of that. So `nn.Linear` starts its numbers small: uniform, and the wider
+# the input, the smaller. There is a second reason to do exactly as PyTorch does, names included: then every
+# checkpoint in the world that holds an `nn.Linear` fits into yours.
 #
 # ### Exercise 6.1 · Your own linear layer ●●○○○ 15 min
 #
@@ -268,7 +268,7 @@ NotesNet()
 # %% [markdown]
 # **Failure two: no `kernel_size`.** The class could be read; it fails when it is *called*. Stride and padding have
 # defaults, the window's size has none: there is no convolution without a window. (The last line of the message is the
-# one to read first. The lines above it tell the way there.)
+# one to read first. The lines above it tell how Python got there.)
 
 # %% tags=["demo"]
 class NotesNet(nn.Module):
@@ -338,7 +338,7 @@ def reach(kernel_size, padding, pool):
 plots.explore(reach, kernel_size=[3, 1, 5, 7, 9], padding=(1, 4), pool=[2, 1, 3, 4])
 
 # %% [markdown]
-# Nobody has to do this sum by heart. Run one empty picture through the layers before, and ask for the shape:
+# Nobody has to do this sum in their head. Run one empty picture through the layers before, and ask for the shape:
 
 # %% tags=["demo"]
 for kernel_size, padding, pool in ((3, 1, 2), (3, 0, 2), (5, 2, 4)):
@@ -347,7 +347,7 @@ for kernel_size, padding, pool in ((3, 1, 2), (3, 0, 2), (5, 2, 4)):
 
 # %% [markdown]
 # **Failure four: `nn.BatchNormal2d`.** The notes' next net has a normalisation in it, under a name that PyTorch does
-# not know. It normalises a *batch*, and it is called after that:
+# not know. It normalises a *batch*, and is named after it:
 
 # %% tags=["demo", "raises-exception"]
 nn.Sequential(nn.Conv2d(1, 32, 5, 1, 1),
@@ -363,7 +363,8 @@ block = nn.Sequential(nn.Conv2d(1, 32, 5, 1, 1),
 print(tuple(block(torch.zeros(2, 1, 28, 28)).shape))
 
 # %% [markdown]
-# 28 + 2·1 − 5 + 1 = 26, halved is 13. (The fifth failure waits in section 6.7.)
+# The three numbers after the channels are window, stride and padding: 28 + 2·1 − 5 + 1 = 26, halved is 13. (The fifth
+# failure waits in section 6.7.)
 #
 # ### Exercise 6.3 · The notes' net, mended ●●○○○ 15 min
 #
@@ -501,12 +502,14 @@ for name, parameter in net.named_parameters():
 # By hand: with f(x) = 2x and g(x) = x + 1 inside, in this order, 3 becomes 2·3 + 1 = 7. In the other order it becomes
 # 8.
 #
-# - The output of each module is the input of the next, in the order in which they were given.
+# - The output of each module is the input of the next, in the order in which they were given. A module is called,
+#   `layer(x)`: only the call, not `forward`, runs the hooks of section 6.9.
 # - The modules are registered as `0`, `1`, `2`, …, and so are nested ones: `1.0.weight` is the weight of the first
 #   module inside the second.
 # - `net[i]` is the i-th module itself, `net[-1]` the last; outside there is an IndexError.
 # - `net[1:3]` is a Sequential of the same modules, not copies, and they keep their names: `1` and `2`, although its
-#   first module is now `net[1:3][0]`. (So a part's state dict fits the whole.) Steps work, too: `net[::2]`.
+#   first module is now `net[1:3][0]`. (So a part's state dict fits the whole.) Everything that slices a list
+#   works: `net[::2]`, `net[-2:]`, `net[:99]`.
 # - `len(net)` counts the modules, and `for layer in net` gives them in order.
 # - The same module may be given twice: it then works twice, and its parameters count once.
 # - A Sequential of nothing returns its input.
@@ -656,7 +659,8 @@ print("plain:     ", net.label)
 # *Entering*
 #
 # - A leaf tensor that requires grad becomes a parameter by being assigned to an attribute; every other value is a plain
-#   attribute. (A child is an object of a class built on `MiniModule`.) All of them can be read again as attributes.
+#   attribute. (A child is an object of a class built on `MiniModule`; a list of children is a plain value.) All of them
+#   can be read again as attributes.
 # - The last assignment counts: what was a parameter or a child and is overwritten is one no longer.
 # - A parameter or a child that is assigned before `MiniModule.__init__` has run raises an AttributeError whose message
 #   names `__init__`; numbers may come earlier.
@@ -941,7 +945,8 @@ with tempfile.TemporaryDirectory() as folder:
 # **How the file must be written.** `torch.save(…, "ckpt.pt")` empties the old file first. From then until the last byte
 # is written there is no whole checkpoint on the disk, neither the old nor the new. Write somewhere else, then rename:
 # on one file system `os.replace` changes a name in one step. Whoever looks sees the old file or the new one, never half
-# of one.
+# of one. (A program that crashes can do no more harm then. Against a power cut one also calls `os.fsync` on the new
+# file before the rename, so that its bytes are on the disk before its name is. The exercise does not ask for it.)
 #
 # ![Two ways of writing a checkpoint drawn along time. Written in place: old file, then a half-written file, then the
 # new one; a crash in the middle leaves nothing. Written beside and renamed: at every moment a whole file stands under
@@ -1027,8 +1032,9 @@ with tempfile.TemporaryDirectory() as folder:
         print("  refused,", type(error).__name__)
 
 # %% [markdown]
-# `weights_only=True` reads tensors, numbers, strings, lists and dictionaries, and calls nothing. Since PyTorch 2.6 it
-# is the default. You do not know on which version your program will run, so write it all the same.
+# `weights_only=True` reads tensors, numbers, strings, lists and dictionaries, and calls nothing but a short list of
+# functions known to be harmless. Since PyTorch 2.6 it is the default. You do not know on which version your program
+# will run, so write it all the same.
 #
 # ### Exercise 6.8 · Load a checkpoint ●●○○○ 15 min
 #
