@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import random
 from dataclasses import replace
 from functools import partial
 
@@ -111,6 +112,19 @@ def counts_from_the_front(x):
     return x.flip(2)
 
 
+@hflip.misconception("The first axis was reversed: the colours of a picture change places, or the pictures of a "
+                     "batch. The columns are the last axis.")
+def reverses_the_colours(x):
+    return x.flip(0)
+
+
+@hflip.misconception("The mirror is right, but it was written into `x` itself, which somebody else still needs. "
+                     "Return a new tensor.")
+def mirrors_in_place(x):
+    x[...] = x.flip(-1)
+    return x
+
+
 @hflip.misconception("Every axis was reversed: the colours and the order of the batch, too. Only the last axis may "
                      "be.")
 def reverses_everything(x):
@@ -211,6 +225,13 @@ def slices_rows_backwards(x):
     return x[..., ::-1, :]
 
 
+@vflip.misconception("The rows are in the right order, but `x` was overwritten with them. Whoever called still needs "
+                     "the old picture: return a new tensor.")
+def upends_in_place(x):
+    x[...] = x.flip(-2)
+    return x
+
+
 @vflip.alternative
 def upends_with_flip(x):
     return torch.flip(x, (-2,))
@@ -242,7 +263,7 @@ def rot90(impl, draw):
                  lambda: [impl(draw.normal(1, 3, 5), turns) for turns in (-1, 5, -2, 4, 0, -7)])
     yield aspect("leading axes", "`rot90` turns the last two axes, whatever stands before them.",
                  lambda: [impl(draw.normal(2, 3, 4, 5), 1), impl(draw.normal(4, 6), 1)])
-    yield habits("`rot90` leaves `x` as it was.", impl, lambda: (draw.normal(3, 4, 5), 1), gradient=False)
+    yield habits("`rot90` leaves `x` as it was and keeps its dtype.", impl, lambda: (draw.normal(3, 4, 5), 1), gradient=False)
 
 
 @rot90.misconception("The picture turns clockwise. Counter-clockwise is against the clock's hands: what was on the "
@@ -288,6 +309,23 @@ def flips_for_two(x, turns):
 @rot90.misconception("`turns` was taken for degrees. It counts quarter turns: 1 is 90°.")
 def takes_degrees(x, turns):
     return torch.rot90(x, turns // 90, (-2, -1))
+
+
+@rot90.misconception("`turns` plays no part: the picture is turned once, however many turns were asked for.")
+def turns_once(x, turns):
+    return torch.rot90(x, 1, (-2, -1))
+
+
+@rot90.misconception("The sign of `turns` was dropped, so −1 turns the same way as 1. A negative number turns "
+                     "clockwise.")
+def drops_the_sign(x, turns):
+    return torch.rot90(x, abs(turns), (-2, -1))
+
+
+@rot90.misconception("Axes 1 and 2 are the height and the width of (C, H, W) alone. A batch has them at 2 and 3, a "
+                     "bare (H, W) at 0 and 1: count from the back.")
+def turns_axes_one_and_two(x, turns):
+    return torch.rot90(x, turns, (1, 2))
 
 
 @rot90.alternative
@@ -346,23 +384,26 @@ class _Applies:
 
 @exercise(points=7, reference=_Applies)
 def RandomApply(impl, draw):
-    def decisions(apply, count, *generators):
-        return torch.stack([apply(torch.zeros(()), *generators) for _ in range(count)])
-
     def share(seen, right):
-        part = seen.mean().item()
-        if not 0 < part < 1:
-            return "the same decision every time"
+        if (seen != seen[..., :1]).any():
+            return "for each pixel"
+        decided = seen[..., 0]
+        if (decided == decided[:, :1]).all():
+            return "the same every time" if (decided == decided[0, 0]).all() else "once for each object"
+        part = decided.mean().item()
         return "p" if abs(part - 0.25) < 0.13 else "1 − p" if abs(part - 0.75) < 0.13 else "another share"
 
     def share_look():
-        generator = draw.generator()
-        apply = impl(0.25, _plus_one)
-        return torch.stack([apply(torch.zeros(()), generator=generator) for _ in range(300)])
+        generator, shown = draw.generator(), []
+        for number in range(12):
+            torch.manual_seed(number)
+            apply = impl(0.25, _plus_one)
+            shown.append(torch.stack([apply(torch.zeros(3), generator=generator) for _ in range(25)]))
+        return torch.stack(shown)
 
     def ends():
         x, generator = draw.normal(2, 3), draw.generator()
-        return [impl(1.0, _plus_one)(x, generator=generator), impl(0.0, _plus_one)(x, generator=generator)]
+        return [[impl(p, _plus_one)(x, generator=generator) for _ in range(8)] for p in (1.0, 0.0)]
 
     def passed_on():
         shown = []
@@ -373,12 +414,17 @@ def RandomApply(impl, draw):
         return shown
 
     def own():
-        apply = impl(0.5, _plus_one)
         shown = []
-        for seed in (1, 1, 2):
-            torch.manual_seed(seed)
-            shown.append(decisions(apply, 40))
-        return shown
+        for p in (0.4, 0.7):
+            for seed in (1, 1, 2, 3, 4, 5, 6):
+                torch.manual_seed(seed)
+                apply = impl(p, _plus_one)
+                shown.append(torch.stack([apply(torch.zeros(())) for _ in range(20)]))
+        return torch.stack(shown).reshape(2, 7, 20)
+
+    def own_facts(seen, right):
+        return [{**_seed_facts(runs[:3], None), "applied":
+                 "never" if not runs.any() else "always" if runs.all() else "now and then"} for runs in seen]
 
     def same_decisions(generator):
         apply = impl(0.5, _plus_one)
@@ -395,7 +441,7 @@ def RandomApply(impl, draw):
     yield aspect("passing on", "A transform that takes a generator is given the same one.", passed_on,
                  view=lambda seen, right: [_seed_facts(shown, None) for shown in seen])
     yield aspect("without one", "Without a generator torch's own numbers decide, so `torch.manual_seed` repeats them.",
-                 own, view=_seed_facts)
+                 own, view=own_facts)
 
 
 @RandomApply.misconception("The coin is tossed in `__init__`, once for ever. An object that lives for a whole "
@@ -408,6 +454,56 @@ class TossesOnce:
         if not self.applies:
             return x
         return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
+
+
+@RandomApply.misconception("A generator is made and given a seed in each call, so each call draws the same first "
+                           "number. Draw from the one that is handed in: it moves on by itself.")
+class SeedsInEachCall:
+    def __init__(self, p, transform):
+        self.p, self.transform = p, transform
+
+    def __call__(self, x, generator=None):
+        generator = torch.Generator().manual_seed(0)
+        if torch.rand((), generator=generator) >= self.p:
+            return x
+        return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
+
+
+@RandomApply.misconception("Where no generator is given, a new one is made in each call. All new ones start from the "
+                           "same number, so the decision is the same every time. `torch.rand` takes `generator=None`.")
+class MakesOneForNone:
+    def __init__(self, p, transform):
+        self.p, self.transform = p, transform
+
+    def __call__(self, x, generator=None):
+        generator = generator or torch.Generator()
+        if torch.rand((), generator=generator) >= self.p:
+            return x
+        return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
+
+
+@RandomApply.misconception("Without a generator the transform is never applied. No generator does not mean no chance: "
+                           "then torch's own numbers decide.")
+class SleepsWithoutOne:
+    def __init__(self, p, transform):
+        self.p, self.transform = p, transform
+
+    def __call__(self, x, generator=None):
+        if generator is None or torch.rand((), generator=generator) >= self.p:
+            return x
+        return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
+
+
+@RandomApply.misconception("The coin is tossed for each pixel, so parts of two pictures are mixed. One number decides "
+                           "for the whole picture.")
+class TossesForEachPixel:
+    def __init__(self, p, transform):
+        self.p, self.transform = p, transform
+
+    def __call__(self, x, generator=None):
+        chosen = torch.rand(x.shape, generator=generator) < self.p
+        given = {"generator": generator} if _takes_generator(self.transform) else {}
+        return torch.where(chosen, self.transform(x, **given), x)
 
 
 @RandomApply.misconception("The transform is left out with probability p. A number from `rand` is below p in a share "
@@ -432,6 +528,30 @@ class TossesElsewhere:
         if torch.rand(()) >= self.p:
             return x
         return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
+
+
+@RandomApply.misconception("The coin comes from Python's or NumPy's numbers, which know neither `generator` nor "
+                           "`torch.manual_seed`: no seed of torch's repeats the decisions.")
+class TossesPythonsCoin:
+    def __init__(self, p, transform):
+        self.p, self.transform = p, transform
+
+    def __call__(self, x, generator=None):
+        if random.random() >= self.p:
+            return x
+        return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
+
+
+@RandomApply.misconception("The generator was handed over by position, and landed in a parameter that comes earlier. "
+                           "Not every transform has it second: pass it by its name.")
+class HandsOnByPosition:
+    def __init__(self, p, transform):
+        self.p, self.transform = p, transform
+
+    def __call__(self, x, generator=None):
+        if torch.rand((), generator=generator) >= self.p:
+            return x
+        return self.transform(x, generator) if _takes_generator(self.transform) else self.transform(x)
 
 
 @RandomApply.misconception("The coin is right, but the transform never sees the generator: what it draws comes from "
@@ -620,6 +740,18 @@ class HandsItToAll:
         return x
 
 
+@Compose.misconception("The generator is the second argument of each call, and where a transform has another second "
+                       "parameter it lands there. Pass it by its name.")
+class HandsItByPosition:
+    def __init__(self, transforms):
+        self.transforms = transforms
+
+    def __call__(self, x, generator=None):
+        for transform in self.transforms:
+            x = transform(x, generator) if _takes_generator(transform) else transform(x)
+        return x
+
+
 @Compose.misconception("Each transform starts from a copy of the generator, so all of them draw the same numbers: the "
                        "shift then always goes with the turn. Pass the one generator on; it moves by itself.")
 class CopiesTheGenerator:
@@ -718,11 +850,29 @@ def _window_facts(seen, picture, padding):
     return {"every output is a window": bool(same.any(1).all()), "places seen": same.any(0).reshape(places)}
 
 
+def _crop_facts(seen, right, picture, padding):
+    """The same; of crops that are all alike, only that and whether the middle was taken."""
+    facts, alike = _window_facts(seen, picture, padding), bool((seen == seen[:1]).all())
+    rows, columns = facts["places seen"].shape
+    middle = alike and bool(facts["places seen"][(rows - 1) // 2, (columns - 1) // 2])
+    if alike and facts["every output is a window"]:
+        facts = _window_facts(right, picture, padding)
+    return {"another place each time": not alike, "the middle every time": middle, **facts}
+
+
+def _stacked(windows):
+    """Windows of one size as one tensor."""
+    sizes = sorted({tuple(window.shape[-2:]) for window in windows})
+    if len(sizes) > 1:
+        raise ValueError("the windows are not all of one size: " + ", ".join(f"{h} × {w}" for h, w in sizes))
+    return torch.stack(windows)
+
+
 @exercise(points=9, reference=_window_drawn)
 def random_crop(impl, draw):
     def crops(picture, *args, count=200):
         generator = draw.generator()
-        return torch.stack([impl(picture, *args, generator=generator) for _ in range(count)])
+        return _stacked([impl(picture, *args, generator=generator) for _ in range(count)])
 
     def pair():
         generator = draw.generator()
@@ -732,11 +882,12 @@ def random_crop(impl, draw):
 
     def whole():
         x = draw.normal(2, 4, 5)
-        return [impl(x, (4, 5), generator=draw.generator()), impl(x, (8, 9), 2, generator=draw.generator())]
+        return [impl(x, (4, 5), generator=draw.generator()), impl(x, (8, 9), 2, generator=draw.generator()),
+                impl(x[0], (4, 5), generator=draw.generator())]
 
     def batch():
         generator, batch = draw.generator(), _numbered(1, 1, 5, 5).expand(6, 2, 5, 5).clone()
-        return torch.stack([impl(batch, 3, generator=generator) for _ in range(6)])
+        return _stacked([impl(batch, 3, generator=generator) for _ in range(6)])
 
     def together(seen, right):
         return {"all alike": bool((seen == seen[:, :1, :1]).all()),
@@ -748,15 +899,15 @@ def random_crop(impl, draw):
 
     yield aspect("windows", "Every output is a window of the picture, and every window can come.",
                  lambda: crops(_numbered(2, 5, 6), 3),
-                 view=lambda seen, right: _window_facts(seen, _numbered(2, 5, 6), 0))
+                 view=lambda seen, right: _crop_facts(seen, right, _numbered(2, 5, 6), 0))
     yield aspect("padding", "With `padding` the picture gets a frame of that many zeros on every side first, and every "
                             "window of the framed picture can come.",
                  lambda: crops(_numbered(1, 3, 4), 3, 1),
-                 view=lambda seen, right: _window_facts(seen, _numbered(1, 3, 4), 1))
+                 view=lambda seen, right: _crop_facts(seen, right, _numbered(1, 3, 4), 1))
     yield aspect("pair", "`size` is a number, or a pair (height, width).", pair)
     yield aspect("whole picture", "A window as large as the framed picture has one place only.", whole)
     yield aspect("seed", "Where the window lies is drawn from `generator` alone: the same seed, the same window.",
-                 lambda: _seeded(lambda generator: torch.stack(
+                 lambda: _seeded(lambda generator: _stacked(
                      [impl(_numbered(1, 9, 9), 3, generator=generator) for _ in range(12)]), draw), view=_seed_facts)
     yield aspect("one draw a call",
                  "One call draws one place: a batch (N, C, H, W) is cut at the same place throughout.",
@@ -789,9 +940,8 @@ def misses_the_first_place(x, size, padding=0, generator=None):
 def moves_along_the_diagonal(x, size, padding=0, generator=None):
     height, width = _pair(size)
     x = F.pad(x, (padding,) * 4)
-    place = torch.rand((), generator=generator).item()
-    top, left = int(place * (x.shape[-2] - height + 1)), int(place * (x.shape[-1] - width + 1))
-    return x[..., top:top + height, left:left + width]
+    place = int(torch.randint(x.shape[-2] - height + 1, (), generator=generator))
+    return x[..., place:place + height, place:place + width]
 
 
 @random_crop.misconception("The window is taken from the middle every time. That is the crop of the validation part; "
@@ -807,8 +957,8 @@ def crops_the_middle(x, size, padding=0, generator=None):
 def reads_width_first(x, size, padding=0, generator=None):
     width, height = _pair(size)
     x = F.pad(x, (padding,) * 4)
-    top = int(torch.randint(max(1, x.shape[-2] - height + 1), (), generator=generator))
-    left = int(torch.randint(max(1, x.shape[-1] - width + 1), (), generator=generator))
+    top = int(torch.randint(x.shape[-2] - height + 1, (), generator=generator))
+    left = int(torch.randint(x.shape[-1] - width + 1, (), generator=generator))
     return x[..., top:top + height, left:left + width]
 
 
@@ -822,14 +972,50 @@ def frames_with_reflections(x, size, padding=0, generator=None):
     return x[..., top:top + height, left:left + width]
 
 
-@random_crop.misconception("The frame was added on two sides only. `F.pad` takes (left, right, top, bottom): all "
-                           "four, or the picture can move one way and not the other.")
-def frames_two_sides(x, size, padding=0, generator=None):
+@random_crop.misconception("The frame was added on the left and at the top only. `F.pad` takes (left, right, top, "
+                           "bottom): all four, or the picture can move one way and not the other.")
+def frames_left_and_top(x, size, padding=0, generator=None):
+    return _window_drawn(F.pad(x, (padding, 0, padding, 0)), size, 0, generator)
+
+
+@random_crop.misconception("The frame was added on the right and at the bottom only. All four sides get it: `F.pad` "
+                           "takes (left, right, top, bottom).")
+def frames_right_and_bottom(x, size, padding=0, generator=None):
+    return _window_drawn(F.pad(x, (0, padding, 0, padding)), size, 0, generator)
+
+
+@random_crop.misconception("The frame has a left and a right side, but no top and no bottom: two numbers in `F.pad` "
+                           "are for the last axis alone. Give it four.")
+def frames_the_width_alone(x, size, padding=0, generator=None):
+    return _window_drawn(F.pad(x, (padding, padding)), size, 0, generator)
+
+
+@random_crop.misconception("`padding` plays no part: the window is cut from the picture without a frame.")
+def forgets_the_frame(x, size, padding=0, generator=None):
+    return _window_drawn(x, size, 0, generator)
+
+
+@random_crop.misconception("The frame was put around the window, after the cut. It belongs around the picture, before "
+                           "the place is drawn; the window keeps the size that was asked for.")
+def frames_the_window(x, size, padding=0, generator=None):
+    return F.pad(_window_drawn(x, size, 0, generator), (padding,) * 4)
+
+
+@random_crop.misconception("Height and width changed places where the room was counted: rows are drawn from the "
+                           "columns' number. In the shape the height comes before the width.")
+def counts_rows_as_columns(x, size, padding=0, generator=None):
     height, width = _pair(size)
-    x = F.pad(x, (padding, 0, padding, 0))
-    top = int(torch.randint(max(1, x.shape[-2] - height + 1), (), generator=generator))
-    left = int(torch.randint(max(1, x.shape[-1] - width + 1), (), generator=generator))
+    x = F.pad(x, (padding,) * 4)
+    wide, tall = x.shape[-2:]
+    top = int(torch.randint(tall - height + 1, (), generator=generator))
+    left = int(torch.randint(wide - width + 1, (), generator=generator))
     return x[..., top:top + height, left:left + width]
+
+
+@random_crop.misconception("A generator is made, or set back to its seed, in each call: every picture is cut at the "
+                           "same place. Draw from `generator` as it comes; it moves on by itself.")
+def crops_by_a_seed_of_its_own(x, size, padding=0, generator=None):
+    return _window_drawn(x, size, padding, torch.Generator().manual_seed(0))
 
 
 @random_crop.misconception("The place comes from other numbers than the generator's: the same seed gives another "
