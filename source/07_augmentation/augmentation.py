@@ -166,7 +166,7 @@ examine("vflip", vflip)
 # - Two turns are a half turn, three are one turn clockwise.
 # - `turns` is any whole number: 0 and 4 change nothing, −1 is clockwise, 5 is 1.
 # - `rot90` turns the last two axes, whatever stands before them.
-# - `rot90` leaves `x` as it was.
+# - `rot90` leaves `x` as it was and keeps its dtype.
 #
 # <details><summary>Hint 1: two mirrors</summary>
 #
@@ -227,9 +227,10 @@ for seed in (0, 0, 1):
 # as they are and the next two are mirrored.
 #
 # - With p = 1 the transform is always applied, with p = 0 never: then `x` comes back.
-# - Each call decides anew, and applies the transform with probability p.
+# - Each call decides anew, and applies the transform with probability p. One number decides for the whole picture.
 # - The decision is drawn from `generator` alone: the same seed, the same decisions.
-# - A transform that takes a generator is given the same one.
+# - A transform that takes a generator is given the same one. (By its name, `generator=`: it need not be the second
+#   parameter.)
 # - Without a generator torch's own numbers decide, so `torch.manual_seed` repeats them.
 #
 # <details><summary>Hint 1: a coin that is not fair</summary>
@@ -415,8 +416,8 @@ for mode in ("zeros", "border"):
     print(f"{mode:7}", F.grid_sample(row, grid, padding_mode=mode, align_corners=False).flatten().tolist())
 
 # %% [markdown]
-# At the right edge half of what is read lies outside of the picture: with zeros the mean of 40 and 0, with the border
-# repeated 40.
+# At the right edge half of what is read lies outside the picture. With `zeros` that half is 0, and (40 + 0) / 2 = 20
+# is read; with `border` it is 40 once more.
 #
 # ### Exercise 7.7 · Turn it ●●●●○ 25 min
 #
@@ -441,7 +442,7 @@ for mode in ("zeros", "border"):
 # - By 0 degrees nothing changes, and by 360 nothing that is not rounding.
 # - Beyond the border everything is 0, so a turned white square has black corners. (A place half a pixel outside reads
 #   half of the border pixel, as `grid_sample` does it.)
-# - `rotate` takes (..., H, W), as the flips do.
+# - `rotate` takes (..., H, W), as the flips do. (A batch that comes from `permute`, too.)
 # - `rotate` leaves `x` as it was and keeps its dtype.
 #
 # `grid_sample` is yours to use; the grid you build.
@@ -511,10 +512,10 @@ examine("rotate", rotate)
 #
 # - Output pixel j reads at (j + ½) · W / W′ − ½, rows likewise: the outer edges of both pictures coincide.
 # - A place beyond the middle of a border pixel takes that pixel as it is. (Above: −0.25 reads 0 and 1.25 reads 8.)
-# - When it shrinks, it still mixes two pixels an axis and skips the others (no antialiasing).
+# - When it shrinks, it still mixes two pixels per axis and skips the others (no antialiasing).
 # - One number makes both sides; a pair is (height, width).
 # - To its own size it changes nothing.
-# - `resize` takes (..., H, W), too.
+# - `resize` takes (..., H, W), too. (And again a batch that comes from `permute`.)
 # - `resize` leaves `x` as it was and keeps its dtype.
 #
 # `F.interpolate` does all this in a call; the exam compares you with it. Using it would pass, and teach you nothing:
@@ -712,7 +713,7 @@ examine("cutout", cutout)
 #   the pixels.
 # - The pixels keep shape and dtype, the labels are float32 of shape (N, num_classes); a partner of the same class, or a
 #   batch of one, changes no label.
-# - λ is drawn from Beta(α, α), once a batch or once a picture.
+# - λ is drawn from Beta(α, α), once per batch or once per picture.
 # - λ and the partners are drawn from `generator` alone.
 # - `mixup` leaves `x` and `y` as they were.
 #
@@ -891,7 +892,7 @@ with try_it("rot90"):
 #
 # | argument | is |
 # |--|--|
-# | `transforms` | a dictionary: name → transform, called as `t(x)` |
+# | `transforms` | a dictionary: name → transform, called as `t(x)` on one picture or on a batch |
 # | `images`, `labels` | (N, C, H, W) and (N,) |
 # | `predict` | a function from pictures (N, C, H, W) to predicted digits (N,) |
 #
@@ -1014,8 +1015,8 @@ with try_it("rotate"):
 #
 # Three things can still go wrong between good transforms and a good training, and all three are common. The validation
 # part must **not** be augmented: it stands for the digits that will come, as they will come. It must **not** take part
-# in computing the mean and the standard deviation: whatever is measured with may not help to build. And every picture
-# must get draws **of its own**, each time it is fetched.
+# in computing the mean and the standard deviation: what you measure with must not have helped to build. And every
+# picture must get draws **of its own**, each time it is fetched.
 #
 # ![From the pictures two roads: 80 per cent go to training, where mean and standard deviation are taken, then
 # transform, then normalise; 20 per cent go to validation, which is only normalised, with the numbers of the training
@@ -1035,8 +1036,9 @@ with try_it("rotate"):
 # - Each training picture is transformed when it is fetched: draws of its own for every picture and every epoch, one (C,
 #   H, W) picture at a time, before it is normalised.
 # - An epoch of training shows each training picture once, in a new order every time.
-# - The validation pictures are never transformed, only normalised.
-# - Both parts are normalised a channel with the mean and standard deviation of the training part, before augmentation.
+# - The validation pictures are never transformed, only normalised. (Their order is up to you.)
+# - Both parts are normalised channel by channel, with the mean and standard deviation that the training part has
+#   before augmentation.
 #   (Divided by n or by n − 1, as you like.)
 # - Both are `DataLoader`s and give batches of (images, labels), the last one smaller where the pictures run out.
 # - Split, order and augmentation are drawn from `generator` alone.
@@ -1137,8 +1139,8 @@ examine("make_loaders", make_loaders)
 #
 # If you have MNIST, `convcraft.data.mnist(folder)` reads its four files, packed or not. It needs no other library,
 # because the format is simple. Four bytes say what is in the file (`0 0 8 3`: bytes, three axes). Then come four bytes
-# for each axis, its size. Then one byte a pixel. Magic number and sizes are checked: a download that broke off, or a
-# web page saved under the file's name, is told to you, and not fed to your net.
+# for each axis, its size. Then one byte per pixel. The first four bytes and the sizes are checked: a download that broke
+# off, or a web page saved under the file's name, is reported to you and not fed to your net.
 
 # %% tags=["demo"]
 import struct
@@ -1383,7 +1385,6 @@ for epoch in range(2):
 # %% tags=["demo"]
 train_part, bright_part = images[:300], (images[300:600] + 0.5).clamp(max=1)
 for name, part in (("training part alone", train_part), ("all pictures", torch.cat([train_part, bright_part]))):
-    shift = (bright_part.mean() - train_part.mean()) / part.std()
     print(f"fitted on {name:20} mean of the validation part {(bright_part.mean() - part.mean()) / part.std():.2f}")
 
 

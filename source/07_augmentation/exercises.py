@@ -398,7 +398,7 @@ def RandomApply(impl, draw):
 
     def share_look():
         generator, shown = draw.generator(), []
-        for number in range(12):
+        for number in range(10):
             torch.manual_seed(number)
             apply = impl(0.25, _plus_one)
             shown.append(torch.stack([apply(torch.zeros(3), generator=generator) for _ in range(25)]))
@@ -418,15 +418,15 @@ def RandomApply(impl, draw):
 
     def own():
         shown = []
-        for p in (0.4, 0.7):
-            for seed in (1, 1, 2, 3, 4, 5, 6):
+        for p in (0.4, 0.6):
+            for seed in (1, 1, 3):
                 torch.manual_seed(seed)
                 apply = impl(p, _plus_one)
-                shown.append(torch.stack([apply(torch.zeros(())) for _ in range(20)]))
-        return torch.stack(shown).reshape(2, 7, 20)
+                shown.append(torch.stack([apply(torch.zeros(())) for _ in range(24)]))
+        return torch.stack(shown).reshape(2, 3, 24)
 
     def own_facts(seen, right):
-        return [{**_seed_facts(runs[:3], None), "applied":
+        return [{**_seed_facts(runs, None), "applied":
                  "never" if not runs.any() else "always" if runs.all() else "now and then"} for runs in seen]
 
     def same_decisions(generator):
@@ -1358,7 +1358,7 @@ def resize(impl, draw):
                  "coincide.",
                  lambda: [impl(draw.normal(1, 4, 6), (9, 8)), impl(draw.normal(1, 3, 3), 7)])
     yield aspect("smaller",
-                 "When it shrinks, it still mixes two pixels an axis and skips the others (no antialiasing).",
+                 "When it shrinks, it still mixes two pixels per axis and skips the others (no antialiasing).",
                  lambda: [impl(draw.normal(1, 11, 9), (4, 3)), impl(draw.normal(1, 8, 8), 3)])
     yield aspect("border", "A place beyond the middle of a border pixel takes that pixel as it is.",
                  lambda: impl(draw.uniform(1, 3, 2) + 5, (12, 10)))
@@ -1427,7 +1427,7 @@ def takes_the_half_off_twice(x, size):
     return _sampled(x, rows, columns, align_corners=False)
 
 
-@resize.misconception("The nearest pixel was copied: the picture is made of blocks. Two pixels an axis are mixed, by "
+@resize.misconception("The nearest pixel was copied: the picture is made of blocks. Two pixels per axis are mixed, by "
                       "how near they are.")
 def copies_the_nearest(x, size):
     flat = x.reshape(1, -1, *x.shape[-2:])
@@ -1445,7 +1445,7 @@ def darkens_the_border(x, size):
 
 
 @resize.misconception("The picture was smoothed before it shrank (antialiasing). Good practice with photographs, but "
-                      "not what the task asks: two pixels an axis, the others are skipped.")
+                      "not what the task asks: two pixels per axis, the others are skipped.")
 def smooths_first(x, size):
     flat = x.reshape(1, -1, *x.shape[-2:])
     out = F.interpolate(flat, size=_pair(size), mode="bilinear", align_corners=False, antialias=True)
@@ -1896,7 +1896,7 @@ def mixup(impl, draw):
                  "The pixels keep shape and dtype, the labels are float32 of shape (N, num_classes); a partner of the "
                  "same class, or a batch of one, changes no label.",
                  real)
-    yield aspect("λ", "λ is drawn from Beta(α, α), once a batch or once a picture.", shares, view=distribution)
+    yield aspect("λ", "λ is drawn from Beta(α, α), once per batch or once per picture.", shares, view=distribution)
     yield aspect("seed", "λ and the partners are drawn from `generator` alone.", lambda: _seeded(both, draw),
                  view=_seed_facts)
     yield aspect("left alone", "`mixup` leaves `x` and `y` as they were.", left_alone)
@@ -2866,8 +2866,8 @@ def make_loaders(impl, draw):
     yield aspect("validation", "The validation pictures are never transformed, only normalised.", validation_twice,
                  view=untouched)
     yield aspect("normalising",
-                 "Both parts are normalised a channel with the mean and standard deviation of the training part, "
-                 "before augmentation.",
+                 "Both parts are normalised channel by channel, with the mean and standard deviation that the training "
+                 "part has before augmentation.",
                  one_epoch, view=scaling)
     yield aspect("batches",
                  "Both are `DataLoader`s and give batches of (images, labels), the last one smaller where the "
