@@ -1038,8 +1038,7 @@ with try_it("rotate"):
 # - An epoch of training shows each training picture once, in a new order every time.
 # - The validation pictures are never transformed, only normalised. (Their order is up to you.)
 # - Both parts are normalised channel by channel, with the mean and standard deviation that the training part has
-#   before augmentation.
-#   (Divided by n or by n − 1, as you like.)
+#   before augmentation. (Divided by n or by n − 1, as you like.)
 # - Both are `DataLoader`s and give batches of (images, labels), the last one smaller where the pictures run out.
 # - Split, order and augmentation are drawn from `generator` alone.
 # - `make_loaders` leaves `images` and `labels` as they were.
@@ -1139,8 +1138,8 @@ examine("make_loaders", make_loaders)
 #
 # If you have MNIST, `convcraft.data.mnist(folder)` reads its four files, packed or not. It needs no other library,
 # because the format is simple. Four bytes say what is in the file (`0 0 8 3`: bytes, three axes). Then come four bytes
-# for each axis, its size. Then one byte per pixel. The first four bytes and the sizes are checked: a download that broke
-# off, or a web page saved under the file's name, is reported to you and not fed to your net.
+# for each axis, its size. Then one byte per pixel. The first four bytes and the sizes are checked: a download that
+# broke off, or a web page saved under the file's name, is reported to you and not fed to your net.
 
 # %% tags=["demo"]
 import struct
