@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from convcraft.exam import Failure, aspect, error_of, exercise, gradients, habits, judge, load_chapter, observe, ops
-from convcraft.exam.compare import compare
+from convcraft.exam.compare import compare, explain
 from convcraft.exam.draw import Draw
 from convcraft.exam.judge import _points
 from convcraft.exam.observation import Opaque, Record, snapshot
@@ -87,6 +87,42 @@ def test_an_unknown_mistake_has_no_diagnosis_but_a_place():
     row = outcome(lambda x, factor=2.0: x * factor + (x > 0))
     assert not row.diagnosis
     assert "expected" in row.detail and "values differ" in row.detail
+
+
+@exercise(points=2, reference=lambda x, w: w * x)
+def weighed(impl, draw):
+    yield aspect("sign", "The weight counts with its sign.", lambda: impl(draw.normal(4), torch.tensor(-2.0)) > 0)
+    yield habits("Gradients flow.", impl, lambda: (draw.normal(2, 3), torch.tensor(2.0)))
+
+
+@weighed.misconception("The weight was left out.")
+def weightless(x, w):
+    return x + 0 * w.detach()
+
+
+def test_an_error_speaks_for_a_mistake_only_where_all_else_fits():
+    def cut(x, w):
+        return w.detach() * x
+    assert verdict(weightless, of=weighed).diagnoses == ["The weight was left out."]
+    assert verdict(cut, of=weighed).diagnoses == []
+    assert "input 2 of 2" in outcome(cut, name="habits", of=weighed).detail
+
+
+@pytest.mark.parametrize(("message", "says"), [
+    ("'NoneType' object is not subscriptable", "a `return` missing"),
+    ("'int' object is not subscriptable", "could not be used"),
+    ("answer() takes 0 positional arguments but 1 was given", "could not call"),
+    ("answer() got an unexpected keyword argument 'stride'", "could not call"),
+])
+def test_what_was_returned_is_not_taken_for_the_call(message, says):
+    assert says in explain(Failure("TypeError", message, ""))
+
+
+def test_inputs_that_are_not_contiguous_cannot_be_viewed():
+    def flattens(x, factor=2.0):
+        return (x.view(-1) * factor).view(x.shape)
+    assert "view" in outcome(flattens, name="habits").detail
+    assert verdict(lambda x, factor=2.0: (x.reshape(-1) * factor).reshape(x.shape)).points == 10
 
 
 def test_two_mistakes_give_two_sentences():
@@ -200,6 +236,19 @@ def test_a_ban_sees_every_way_to_call(answer):
     assert "rules out" in outcome(answer, of=banned).detail
 
 
+@exercise(points=1, reference=lambda x: x.mean((2, 3), keepdim=True), bans=ops.POOLING)
+def taken_apart(impl, draw):
+    yield aspect("values", "No pooling.", lambda: impl(draw.normal(1, 2, 4, 4)))
+
+
+@pytest.mark.parametrize("answer", [
+    lambda x: F.adaptive_avg_pool2d(x, 1), nn.AdaptiveAvgPool2d(1),
+    lambda x: torch.ops.aten.adaptive_avg_pool2d(x, [1, 1]),
+])
+def test_a_ban_hears_what_pytorch_takes_apart_on_the_way(answer):
+    assert "rules out" in outcome(answer, of=taken_apart).detail
+
+
 def test_a_ban_lets_the_rest_through():
     def windows(x, w):
         return (x.unfold(2, 3, 1).unfold(3, 3, 1) * w[:, :, None, None]).sum((1, 4, 5))[:, None]
@@ -217,6 +266,12 @@ def test_autograd_is_seen():
         return torch.autograd.grad((leaf ** 2).sum(), leaf)[0]
     assert "autograd" in outcome(cheat, of=by_hand).detail
     assert verdict(lambda x: x + x, of=by_hand).points == 1
+
+
+def test_autograd_in_functional_form_is_seen():
+    def functional(x):
+        return torch.func.vjp(lambda x: x * x, x)[1](torch.ones_like(x))[0]
+    assert "rules out" in outcome(functional, of=by_hand).detail
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])

@@ -1,6 +1,7 @@
 """Is what the reader's code did what the reference did? If not, where not?"""
 
 import math
+import re
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ _TOLERANCE = {  # dtype: relative, absolute; wide enough for a sum taken in anot
     torch.float16: (1e-2, 1e-3),
     torch.bfloat16: (3e-2, 1e-2),
 }
+_CALL = re.compile(r"\bpositional argument|\bkeyword argument|multiple values for argument|takes no arguments|"
+                   r"combination of arguments")
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,11 @@ def explain(failure: Failure) -> str:
             return "Not written yet."
         case "OutOfTime" | "NotCallableError":
             return failure.message
-        case "TypeError" if not failure.place:
+        case "TypeError" if not failure.place and _CALL.search(failure.message):
             return ("The exam could not call your code as the task describes it: "
                     f"{failure.message.rstrip('.')}. Compare its parameters with the task's.")
+        case "TypeError" | "AttributeError" if not failure.place and "'NoneType'" in failure.message:
+            return "Your code returned None, or None inside of what it returned. Is a `return` missing?"
     if failure.place:
         return f"Your code stopped with {failure.kind}: {failure.message} ({failure.place})"
     return f"What your code returned could not be used: {failure.kind}: {failure.message}"

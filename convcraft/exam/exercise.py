@@ -138,7 +138,7 @@ def gradients(function: Callable[..., Tensor], *tensors: Tensor) -> list[Tensor]
     """Gradients, in float64, of a fixed weighted sum of `function(*tensors)` with respect to each tensor.
 
     Raises:
-        RuntimeError: the result does not depend on a tensor, as far as autograd can see.
+        RuntimeError: the result does not depend on a tensor, as far as autograd can see; its number is named.
     """
     leaves = [tensor.detach().double().clone().requires_grad_() for tensor in tensors]
     result = function(*leaves)
@@ -148,8 +148,10 @@ def gradients(function: Callable[..., Tensor], *tensors: Tensor) -> list[Tensor]
     if not result.requires_grad:
         raise RuntimeError("autograd cannot see how the result depends on the input: the graph is cut.")
     (result.double() * weights).sum().backward()
-    if any(leaf.grad is None for leaf in leaves):
-        raise RuntimeError("autograd cannot see how the result depends on one of the inputs: the graph is cut.")
+    unseen = [str(number) for number, leaf in enumerate(leaves, 1) if leaf.grad is None]
+    if unseen:
+        which = f"input {' and '.join(unseen)} of {len(leaves)}" if len(leaves) > 1 else "the input"
+        raise RuntimeError(f"autograd cannot see how the result depends on {which}: the graph is cut.")
     return [leaf.grad for leaf in leaves]
 
 
@@ -187,9 +189,7 @@ def habits(says: str, impl: Callable, arguments: Callable[[], tuple], *, gradien
 
 
 def _spread(tensor: Tensor) -> Tensor:
-    """The same numbers, every second place of a larger storage."""
-    if not tensor.ndim:
-        return tensor.clone()
-    wide = torch.full((*tensor.shape, 2), float("nan"), dtype=tensor.dtype)
-    wide[..., 0] = tensor
-    return wide[..., 0]
+    """The same numbers with the dimensions stored in reverse order and gaps between: no `view` can merge any."""
+    wide = torch.full((*reversed(tensor.shape), 2), float("nan"), dtype=tensor.dtype)
+    spread = wide[..., 0].permute(tuple(reversed(range(tensor.ndim))))
+    return spread.copy_(tensor)

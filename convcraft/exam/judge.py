@@ -103,17 +103,23 @@ def _diagnose(exercise: Exercise, failed: list[Aspect], seen: dict[str, Record],
               seed: int) -> dict[str, str]:
     """For each failed aspect, the sentence of the misconception that shows the same there.
 
-    Of several, the one that explains most failures speaks. One that equals the reference on an aspect explains nothing.
+    Of several, the one that explains most failures speaks; then the one that would have failed fewest of what passed.
+    One that equals the reference on an aspect explains nothing. The same error can come of many mistakes: it speaks for
+    a misconception only where all that this one fails has failed.
     """
     explained: dict[int, set[str]] = {}
+    contradicted: dict[int, int] = {}
+    passed = seen.keys() - {item.name for item in failed}
     for index in range(len(exercise.misconceptions)):
         mistaken, fails = exercise.mistaken(index, seed), _fails(exercise, index, seed)
+        contradicted[index] = len(fails & passed)
         explained[index] = {
             item.name for item in failed
             if item.name in seen and item.name in fails
+            and not (contradicted[index] and isinstance(mistaken[item.name].observation, Failure))
             and _same(item, seen[item.name], mistaken[item.name], expected[item.name])
         }
-    order = sorted(explained, key=lambda index: -len(explained[index]))
+    order = sorted(explained, key=lambda index: (-len(explained[index]), contradicted[index]))
     sentences = {}
     for item in failed:
         for index in order:

@@ -1,14 +1,16 @@
 """What an answer may not fall back on, and how it is seen.
 
 A ban names ATen operators. They are seen below Python, whatever the call was written as: `F.conv2d`, `nn.Conv2d`,
-`torch.ops.aten.convolution` and a compiled function end in the same operator. `AUTOGRAD` stands for the use of
-autograd, which is seen by the tensors that it saves.
+`torch.ops.aten.convolution` and a compiled function end in the same operator. Some PyTorch functions are taken apart on
+the way down, as average pooling to one place is into a mean: so calls are heard by their names, too. `AUTOGRAD` stands
+for the use of autograd, which is seen by the tensors that it saves.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 AUTOGRAD = frozenset({"autograd"})
@@ -56,6 +58,20 @@ class _Listener(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+class _Caller(TorchFunctionMode):
+    """Remembers which of the watched operators a PyTorch function was called by the name of."""
+
+    def __init__(self, watched: frozenset[str], seen: set[str]):
+        super().__init__()
+        self.watched, self.seen = watched, seen
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name = "aten::" + getattr(function, "__name__", "").partition(".")[0]
+        if name in self.watched:
+            self.seen.add(name)
+        return function(*args, **(kwargs or {}))
+
+
 @contextmanager
 def watched(bans: frozenset[str]) -> Iterator[set[str]]:
     """Yields a set that fills with the banned operators (and `"autograd"`) that run inside the block."""
@@ -63,19 +79,26 @@ def watched(bans: frozenset[str]) -> Iterator[set[str]]:
         listener = _Listener(bans)
         if bans - AUTOGRAD:
             stack.enter_context(listener)
+            stack.enter_context(_Caller(bans, listener.seen))
         if bans >= AUTOGRAD:
             def pack(tensor):
                 listener.seen.add("autograd")
                 return tensor
 
             stack.enter_context(torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor))
-        yield listener.seen
+        try:
+            yield listener.seen
+        except RuntimeError as error:
+            if bans >= AUTOGRAD and "saved tensor hooks" in str(error):  # torch.func refuses to be watched
+                listener.seen.add("autograd")
+            raise
 
 
 @contextmanager
 def unwatched() -> Iterator[None]:
     """A block in which a probe itself may use operators that the exercise bans."""
-    with _disable_current_modes(), torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+    saved_as_they_are = torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor)
+    with torch._C.DisableTorchFunction(), _disable_current_modes(), saved_as_they_are:
         yield
 
 

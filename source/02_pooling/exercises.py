@@ -20,12 +20,6 @@ def _windows(x, kernel_size, stride=None, padding=0, fill=0.0):
     return F.pad(x, (pw, pw, ph, ph), value=fill).unfold(2, kh, sh).unfold(3, kw, sw)
 
 
-def _turned(x):
-    """The same numbers, last dimension first in memory: no `view` can merge any two of its dimensions."""
-    axes = tuple(reversed(range(x.ndim)))
-    return x.permute(axes).contiguous().permute(axes)
-
-
 # 2.1 max_pool2d ------------------------------------------------------------------------------------------------------
 
 
@@ -52,7 +46,7 @@ def max_pool2d(impl, draw):
                  "An empty place never wins, however small the numbers in the window are.",
                  lambda: [impl(draw.normal(2, 3, 7, 9) - 5, 3, 2, 1),
                           impl((draw.normal(2, 3, 6, 6) - 7) * 1e12, 2, 2, 1)])
-    yield habits(_HABITS, impl, lambda: (_turned(draw.distinct(2, 3, 6, 6)), 2))
+    yield habits(_HABITS, impl, lambda: (draw.distinct(2, 3, 6, 6), 2))
 
 
 @max_pool2d.misconception(
@@ -285,7 +279,7 @@ def avg_pool2d(impl, draw):
                  "Here, too, `kernel_size`, `stride` and `padding` are a number or a pair (height, width).",
                  lambda: [impl(draw.normal(2, 3, 8, 9), (3, 2), (2, 1), (1, 0)),
                           impl(draw.normal(2, 3, 7, 9), (2, 5), (1, 3), (0, 2), False)])
-    yield habits(_HABITS, impl, lambda: (_turned(draw.normal(2, 3, 6, 6)), 2))
+    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 6, 6), 2))
 
 
 @avg_pool2d.misconception(
@@ -633,7 +627,7 @@ def global_avg_pool2d(impl, draw):
     yield aspect("transposed",
                  "A transposed picture, whose rows do not lie side by side in memory, is averaged like any other.",
                  lambda: impl(draw.normal(2, 3, 4, 5).mT))
-    yield habits(_HABITS, impl, lambda: (_turned(draw.normal(2, 3, 5, 4)),))
+    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 5, 4),))
 
 
 @global_avg_pool2d.misconception(
@@ -782,7 +776,7 @@ def max_pool2d_backward(impl, draw):
                  lambda: [impl(draw.normal(2, 2, 3, 3), draw.distinct(2, 2, 7, 9), (3, 2), (2, 3)),
                           impl(draw.normal(2, 2, 2, 7), draw.distinct(2, 2, 7, 9), (2, 3), (3, 1))])
     yield habits("`grad_out` and `x` stay as they were and need not be contiguous; float64 in gives float64 out.", impl,
-                 lambda: (_turned(draw.normal(2, 2, 3, 3)), _turned(draw.distinct(2, 2, 6, 6)), 2), gradient=False)
+                 lambda: (draw.normal(2, 2, 3, 3), draw.distinct(2, 2, 6, 6), 2), gradient=False)
 
 
 @max_pool2d_backward.misconception(
@@ -1066,7 +1060,7 @@ def upsample_nearest(impl, draw):
                  "A picture of one row, one column or one pixel works like any other.",
                  lambda: [impl(draw.normal(*shape), factor)
                           for shape, factor in (((2, 1, 1, 4), 3), ((1, 3, 4, 1), 2), ((2, 2, 1, 1), 4))])
-    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 3, 4), 2))  # turned, it is too much for torch.kron
+    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 3, 4), 2))
 
 
 @upsample_nearest.misconception(
@@ -1189,6 +1183,13 @@ def nearest_by_stamping_ones(x, scale_factor):
 
 @upsample_nearest.alternative
 def nearest_by_kron(x, scale_factor):
+    return torch.kron(x.contiguous(), x.new_ones(1, 1, scale_factor, scale_factor))
+
+
+@upsample_nearest.misconception(
+    "`torch.kron` stopped on a tensor that is not contiguous, and `x` need not be. `x.contiguous()` is, with the same "
+    "numbers.")
+def nearest_by_kron_of_contiguous_pictures_alone(x, scale_factor):
     return torch.kron(x, x.new_ones(1, 1, scale_factor, scale_factor))
 
 
@@ -1237,7 +1238,7 @@ def upsample_bilinear(impl, draw):
     yield aspect("precision",
                  "A float64 picture is computed in float64 throughout: coordinates and weights have the dtype of `x`.",
                  lambda: [impl(draw.normal(2, 2, 4, 5).double(), 3), impl(draw.normal(1, 2, 5, 4).double(), 3, True)])
-    yield habits(_HABITS, impl, lambda: (_turned(draw.normal(2, 3, 4, 5)), 2))
+    yield habits(_HABITS, impl, lambda: (draw.normal(2, 3, 4, 5), 2))
 
 
 def _interpolated(x, coordinates, clamp=True):
@@ -1577,7 +1578,7 @@ def conv_transpose2d(impl, draw):
                  lambda: _adjoint(impl, draw), rtol=1e-4, atol=1e-3)
     yield habits("`x` and `weight` stay as they were and need not be contiguous, float64 in gives float64 out, and "
                  "gradients flow to both.", impl,
-                 lambda: (_turned(draw.normal(2, 1, 3, 4)), _turned(draw.normal(1, 1, 3, 3)), 2))
+                 lambda: (draw.normal(2, 1, 3, 4), draw.normal(1, 1, 3, 3), 2))
 
 
 def _stamped(x, weight, stride=1, padding=0):
