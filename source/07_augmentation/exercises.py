@@ -2827,9 +2827,12 @@ def make_loaders(impl, draw):
         for loader in (train, validation):
             epoch = _epoch(loader)
             shown.append({"a DataLoader": isinstance(loader, DataLoader), "batch sizes": epoch["sizes"],
+                          "processes": getattr(loader, "num_workers", None),
                           "shape": list(epoch["images"].shape), "pixels": str(epoch["images"].dtype),
                           "labels": str(epoch["labels"].dtype)})
-        return dict(zip(("training", "validation"), shown, strict=True))
+        asked = [{"processes": getattr(loader, "num_workers", None)}  # made, never started
+                 for loader in impl(_catalogue(), _classes(), _marks, 12, draw.generator(), 2)]
+        return {"training": shown[0], "validation": shown[1], "two processes asked for": asked}
 
     def both(generator):
         train, validation = impl(_catalogue(), _classes(), _marks, 16, generator)
@@ -2870,8 +2873,8 @@ def make_loaders(impl, draw):
                  "part has before augmentation.",
                  one_epoch, view=scaling)
     yield aspect("batches",
-                 "Both are `DataLoader`s and give batches of (images, labels), the last one smaller where the "
-                 "pictures run out.",
+                 "Both are `DataLoader`s with `num_workers` processes and give batches of (images, labels), the last "
+                 "one smaller where the pictures run out.",
                  batches)
     yield aspect("seed", "Split, order and augmentation are drawn from `generator` alone.", lambda: _seeded(both, draw),
                  view=seeds)
@@ -2881,6 +2884,12 @@ def make_loaders(impl, draw):
 def _loaders(train, validation, batch_size, generator, num_workers):
     return (DataLoader(train, batch_size, shuffle=True, generator=generator, num_workers=num_workers),
             DataLoader(validation, batch_size, num_workers=num_workers))
+
+
+@make_loaders.misconception("`num_workers` plays no part: both loaders work without other processes, whatever it is. "
+                            "Hand it on.")
+def forgets_the_processes(images, labels, transform, batch_size, generator, num_workers=0):
+    return _two_loaders(images, labels, transform, batch_size, generator)
 
 
 @make_loaders.misconception("The validation pictures are augmented, too. Then the measure itself trembles, and tells "
@@ -3106,8 +3115,10 @@ def loads_by_random_split(images, labels, transform, batch_size, generator, num_
     def augment(image):
         return _called(transform, image, generator)
 
-    return (DataLoader(train, batch_size=batch_size, shuffle=True, generator=generator, collate_fn=collate(augment)),
-            DataLoader(validation, batch_size=batch_size, collate_fn=collate(lambda image: image)))
+    return (DataLoader(train, batch_size=batch_size, shuffle=True, generator=generator, num_workers=num_workers,
+                       collate_fn=collate(augment)),
+            DataLoader(validation, batch_size=batch_size, num_workers=num_workers,
+                       collate_fn=collate(lambda image: image)))
 
 
 @make_loaders.alternative
