@@ -642,6 +642,7 @@ print(f"six images of three colours: {len(colours.running_mean)} means and {len(
 # - At the start `weight` and `running_var` are ones, `bias` and `running_mean` zeros, and `num_batches_tracked` is an
 #   int64 zero.
 # - `eps` stands inside the root, in both modes.
+# - Numbers such as 1000 ± 1 are still normalised to a thousandth.
 # - With `affine=False`, `weight` and `bias` are None, and neither is in the state dict.
 # - With `track_running_stats=False` there are no statistics (all three are None), and every batch is normalised with
 #   its own, also in evaluation mode.
@@ -829,6 +830,7 @@ with try_it("BatchNorm2d"):
 # - In general the last `weight.ndim` axes are averaged, as many as `weight` has.
 # - The variance is divided by the number of averaged values, not by one less.
 # - `eps` stands inside the root, as before.
+# - Numbers such as 1000 ± 1 are normalised to a thousandth here, too.
 # - Nothing given is changed; float64 in gives float64 out; gradients flow through all of it.
 # - PyTorch's own batch, layer and group norms are off limits.
 #
@@ -884,6 +886,7 @@ examine("layer_norm", layer_norm)
 # - C groups are instance norm: each channel of each picture on its own.
 # - It takes (N, C), (N, C, L) and (N, C, H, W), also where x is not contiguous: a transposed x, for one.
 # - `eps` is added to the variance, which is divided by the number of values in the group.
+# - Numbers such as 1000 ± 1 are normalised to a thousandth, as ever.
 # - What is given stays as it was; float64 stays float64; gradients flow through, statistics included.
 # - PyTorch's own batch, layer and group norms are off limits.
 #

@@ -1097,6 +1097,8 @@ def BatchNorm2d(impl, draw):
                  "counts as one.", lambda: _without_gradients(draw.fill_(impl(3)), _lively(draw, 4, 3, 3, 3)))
     yield aspect("eps", "`eps` stands inside the root, in both modes.",
                  lambda: _both_modes(draw.fill_(impl(3, eps=0.5)), _lively(draw, 4, 3, 3, 3)))
+    yield aspect("far from zero", "Numbers such as 1000 ± 1 are still normalised to a thousandth.",
+                 lambda: draw.fill_(impl(3))(1000 + draw.normal(4, 3, 5, 5)), rtol=2e-3, atol=2e-3)
     yield aspect("affine", "With `affine=False`, `weight` and `bias` are None, and neither is in the state dict.",
                  lambda: _furnished(draw.fill_(impl(3, 1e-5, 0.1, False)), _lively(draw, 4, 3, 3, 3)))
     yield aspect("no tracking", "With `track_running_stats=False` there are no statistics (all three are None), and "
@@ -1283,6 +1285,17 @@ class FeedsTheBiasedVariance(_Base):
 class TurnsMomentumRound(_Base):
     def share(self):
         return 1 / int(self.num_batches_tracked) if self.momentum is None else 1 - self.momentum
+
+
+@BatchNorm2d.misconception("The batch's variance is computed as E[x²] − E[x]². Far from zero float32 has no digits "
+                           "left for the difference: square the distances from the mean.")
+class SubtractsLargeSquares(_Base):
+    def statistics(self, x):
+        mean, var = super().statistics(x)
+        if self.uses_the_batch():
+            mean = x.mean((0, 2, 3))
+            var = ((x**2).mean((0, 2, 3)) - mean**2).clamp_min(0)
+        return mean, var
 
 
 @BatchNorm2d.misconception("`eps` stands outside the root: √var + eps. It belongs inside: √(var + eps).")
@@ -1674,6 +1687,8 @@ def layer_norm(impl, draw):
                                                ((4, 2, 3, 2), 3)]})
     yield aspect("divisor", "The variance is divided by the number of averaged values, not by one less.",
                  lambda: impl(draw.normal(4, 3), *_affine(draw, 3)))
+    yield aspect("far from zero", "Numbers such as 1000 ± 1 are normalised to a thousandth here, too.",
+                 lambda: impl(1000 + draw.normal(4, 12), *_affine(draw, 12)), rtol=2e-3, atol=2e-3)
     yield aspect("eps", "`eps` stands inside the root, as before.",
                  lambda: {"eps=0.5": impl(draw.normal(3, 5), *_affine(draw, 5), 0.5),
                           "eps left to you": impl(0.003 * draw.normal(3, 5), *_affine(draw, 5))})
@@ -1688,6 +1703,15 @@ def _trailing_case(impl, draw, shape, count):
 
 def _trailing(x, weight):
     return list(range(x.ndim - weight.ndim, x.ndim))
+
+
+@layer_norm.misconception("The variance is computed as E[x²] − E[x]²: a small difference of large numbers, which "
+                          "float32 cannot hold. Square the distances from the mean.")
+def subtracts_large_squares(x, weight, bias, eps=1e-5):
+    axes = _trailing(x, weight)
+    mean = x.mean(axes, keepdim=True)
+    var = ((x**2).mean(axes, keepdim=True) - mean**2).clamp_min(0)
+    return (x - mean) / (var + eps).sqrt() * weight + bias
 
 
 @layer_norm.misconception("You averaged over the batch. Layer norm never looks at another example: it averages the "
@@ -1847,6 +1871,8 @@ def group_norm(impl, draw):
                  lambda: {"(N, C)": impl(_lively(draw, 3, 6), 3, *_affine(draw, 6)),
                           "(N, C, L)": impl(_lively(draw, 2, 4, 5), 2, *_affine(draw, 4)),
                           "(N, C, L), transposed": impl(_lively(draw, 2, 5, 4).transpose(1, 2), 2, *_affine(draw, 4))})
+    yield aspect("far from zero", "Numbers such as 1000 ± 1 are normalised to a thousandth, as ever.",
+                 lambda: impl(1000 + draw.normal(2, 4, 4, 4), 2, *_affine(draw, 4)), rtol=2e-3, atol=2e-3)
     yield aspect("eps", "`eps` is added to the variance, which is divided by the number of values in the group.",
                  lambda: {"eps=0.5": impl(_lively(draw, 2, 4, 2, 1), 2, *_affine(draw, 4), 0.5),
                           "eps left to you": impl(0.003 * draw.normal(2, 4, 3, 3), 2, *_affine(draw, 4))})
@@ -1872,6 +1898,14 @@ def _group_mean_and_var(x, num_groups, correction=0):
 
 def _finish(groups, mean, root, x, weight, bias):
     return ((groups - mean) / root).reshape(x.shape) * _wide(weight, x) + _wide(bias, x)
+
+
+@group_norm.misconception("A group's variance is computed as E[x²] − E[x]², where both are near a million at 1000 ± 1 "
+                          "and float32 keeps seven digits. Square the distances from the mean.")
+def subtracts_the_groups_large_squares(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, _ = _group_mean_and_var(x, num_groups)
+    var = ((groups**2).mean(list(range(2, groups.ndim)), keepdim=True) - mean**2).clamp_min(0)
+    return _finish(groups, mean, (var + eps).sqrt(), x, weight, bias)
 
 
 @group_norm.misconception("Your groups take every second or third channel. A group is a block of neighbours: first "
