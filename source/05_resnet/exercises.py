@@ -46,11 +46,35 @@ def _fitting(call, *arguments):
             error.__traceback__) from None
 
 
+def _unbiased(module):
+    """No convolution's bias has an effect: that there is one is told by the shapes, and costs their aspects alone."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d) and part.bias is not None:
+            nn.init.zeros_(part.bias)
+    return module
+
+
+def _rectified(output):
+    """ReLU once more, which a block's right output does not notice: its last ReLU is asked for in one aspect alone."""
+    return F.relu(output) if isinstance(output, torch.Tensor) else output
+
+
+def _block(module, x):
+    """What a block gives in evaluation mode, rectified."""
+    return _rectified(_fitting(module.eval(), x))
+
+
+def _trained_block(module, x, *norms):
+    """As `_trained`, the output rectified."""
+    seen = _trained(module, x, *norms)
+    return {**seen, "output": _rectified(seen["output"])}
+
+
 def _conduct(module, x):
-    """Output and input after a forward pass; the gradient in float64."""
-    module.eval()
+    """A block's output and its input after a forward pass; the gradient in float64."""
     kept = x.clone()
-    return {"output": _fitting(module, kept), "input left alone": kept, "gradient": gradients(module.double(), x)}
+    return {"output": _block(module, kept), "input left alone": kept,
+            "gradient": gradients(lambda x: _rectified(module.double()(x)), x)}
 
 
 # --------------------------------------------------------------------------------------------------------- shortcut
@@ -264,22 +288,22 @@ class _BasicBlock(nn.Module):
 @exercise(points=16, reference=_BasicBlock)
 def ResBlock(impl, draw):
     def filled(*arguments):
-        return draw.fill_(impl(*arguments))
+        return _unbiased(draw.fill_(impl(*arguments)))
 
     yield aspect("names and shapes", "The parts are called `conv1`, `bn1`, `conv2`, `bn2` and `downsample`; no "
                  "convolution has a bias.", lambda: {"expansion": impl.expansion, **_shapes(impl(4, 6, 2))})
     yield aspect("no needless parts", "Where nothing changes, `downsample` has no parameters: the input itself is "
                  "added.", lambda: {"parts": _shapes(impl(5, 5)),
-                                     "output": _fitting(filled(5, 5).eval(), draw.normal(2, 5, 4, 6))})
+                                     "output": _block(filled(5, 5), draw.normal(2, 5, 4, 6))})
     yield aspect("identity shortcut", "The block returns ReLU(branch + shortcut): the last ReLU comes after the sum.",
                  lambda: _fitting(filled(4, 4, 1).eval(), 8 * draw.normal(2, 4, 5, 6)), weight=2)
     yield aspect("projection", "Where the channels change, the shortcut is a 1×1 convolution and a BatchNorm.",
-                 lambda: _fitting(filled(4, 6).eval(), draw.normal(2, 4, 5, 6)))
+                 lambda: _block(filled(4, 6), draw.normal(2, 4, 5, 6)))
     yield aspect("stride", "The first convolution carries the stride, and so does the shortcut.",
-                 lambda: {f"ResBlock{sizes}": _fitting(filled(*sizes).eval(), draw.normal(2, sizes[0], 7, wide))
+                 lambda: {f"ResBlock{sizes}": _block(filled(*sizes), draw.normal(2, sizes[0], 7, wide))
                           for sizes, wide in (((4, 6, 2), 8), ((4, 4, 2), 5), ((4, 4, 3), 9))})
     yield aspect("training", "In training mode each BatchNorm uses the batch and updates its own running statistics.",
-                 lambda: _trained(filled(4, 6, 2), draw.normal(3, 4, 6, 7), "bn1", "bn2", "downsample.1"))
+                 lambda: _trained_block(filled(4, 6, 2), draw.normal(3, 4, 6, 7), "bn1", "bn2", "downsample.1"))
     yield aspect("conduct", "The block leaves its input as it was, and gradients flow through both ways.",
                  lambda: _conduct(filled(4, 4), draw.normal(2, 4, 5, 5)))
 
@@ -621,26 +645,26 @@ class _Bottleneck(nn.Module):
 @exercise(points=14, reference=_Bottleneck)
 def Bottleneck(impl, draw):
     def filled(*arguments):
-        return draw.fill_(impl(*arguments))
+        return _unbiased(draw.fill_(impl(*arguments)))
 
     yield aspect("names and shapes", "The parts are called `conv1`, `bn1`, `conv2`, `bn2`, `conv3`, `bn3` and "
                  "`downsample`; no convolution has a bias.",
                  lambda: {"expansion": impl.expansion, **_shapes(impl(5, 3, 2))})
     yield aspect("no needless parts", "Where `in_channels` is 4 · `channels` and the stride is 1, `downsample` has no "
                  "parameters.", lambda: {"parts": _shapes(impl(12, 3)),
-                                         "output": _fitting(filled(12, 3).eval(), draw.normal(2, 12, 4, 5))})
+                                         "output": _block(filled(12, 3), draw.normal(2, 12, 4, 5))})
     yield aspect("identity shortcut", "The last ReLU comes after the sum; the third convolution has none of its own.",
                  lambda: _fitting(filled(8, 2, 1).eval(), 8 * draw.normal(2, 8, 5, 6)), weight=2)
     yield aspect("projection", "Everything else is projected to 4 · `channels`, also where `in_channels` equals "
                  "`channels`.",
-                 lambda: {f"Bottleneck{sizes}": _fitting(filled(*sizes).eval(), draw.normal(2, sizes[0], 5, 6))
+                 lambda: {f"Bottleneck{sizes}": _block(filled(*sizes), draw.normal(2, sizes[0], 5, 6))
                           for sizes in ((5, 2), (3, 3))})
     yield aspect("stride", "The 3×3 convolution carries the stride, and so does the shortcut.",
-                 lambda: {f"Bottleneck{sizes}": _fitting(filled(*sizes).eval(), draw.normal(2, sizes[0], 7, wide))
+                 lambda: {f"Bottleneck{sizes}": _block(filled(*sizes), draw.normal(2, sizes[0], 7, wide))
                           for sizes, wide in (((5, 2, 2), 8), ((8, 2, 2), 5), ((8, 2, 3), 9))})
     yield aspect("training", "In training mode each of its norms uses the batch and updates its own running "
                  "statistics.",
-                 lambda: _trained(filled(5, 2, 2), draw.normal(3, 5, 6, 7), "bn1", "bn2", "bn3", "downsample.1"))
+                 lambda: _trained_block(filled(5, 2, 2), draw.normal(3, 5, 6, 7), "bn1", "bn2", "bn3", "downsample.1"))
     yield aspect("conduct", "It leaves its input as it was, and gradients flow through branch and shortcut.",
                  lambda: _conduct(filled(8, 2), draw.normal(2, 8, 5, 5)))
 
@@ -1192,7 +1216,7 @@ def _stages(net):
 @exercise(points=20, reference=_ResNet)
 def ResNet(impl, draw):
     def filled(*arguments):
-        return draw.fill_(impl(*arguments)).eval()
+        return _unbiased(draw.fill_(impl(*arguments))).eval()
 
     yield aspect("ResNet-18", "The names and shapes of all parameters and buffers are those of torchvision's "
                  "resnet18, for the layers [2, 2, 2, 2].", lambda: _shapes(_on_meta(impl, _Parts, [2, 2, 2, 2])))
