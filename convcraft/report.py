@@ -125,9 +125,9 @@ def slowest(chapters: list[Chapter]) -> list[tuple[float, float, str]]:
 def show(chapters: list[Chapter], console: Console) -> None:
     """Print the report."""
     for chapter in chapters:
-        table = Table(title=f"{chapter.name}: {len(chapter.totals)} submissions, "
+        table = Table(title=f"{chapter.name}: {_counted(chapter)}, "
                             f"mean {mean(chapter.totals.values()):.0%}", title_justify="left")
-        table.add_column("exercise")
+        table.add_column("exercise", no_wrap=True)
         for heading in ("mean", "none", "< half", "≥ half", "all", "not answered"):
             table.add_column(heading, justify="right")
         table.add_column("fails most")
@@ -154,7 +154,7 @@ def write(chapters: list[Chapter], target: Path) -> None:
         missing = f"<p>Handed in nothing: {e(', '.join(chapter.missing))}</p>" if chapter.missing else ""
         table = (f"<table><tr><th>students</th><th>exercise</th><th>what they were told</th></tr>{rows}</table>"
                  if rows else "<p>No known mistake was recognised.</p>")
-        parts.append(f"<h2>{e(chapter.name)}</h2><p>{len(chapter.totals)} submissions, mean "
+        parts.append(f"<h2>{e(chapter.name)}</h2><p>{_counted(chapter)}, mean "
                      f"{mean(chapter.totals.values()):.0%} of the points, median {median(chapter.totals.values()):.0%}."
                      f"</p>{_drawing(chapter)}<h3>Mistakes</h3>{table}{missing}")
     times = "".join(f"<tr><td><code>{e(name)}</code></td><td class=n>{middle:.2f} s</td>"
@@ -204,6 +204,11 @@ def _drawing(chapter: Chapter) -> str:
     alt = "; ".join(f"{exercise.name}: " + ", ".join(
         f"{count} {label}" for count, label in zip(exercise.bands, BANDS, strict=True)) for exercise in exercises)
     return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def _counted(chapter: Chapter) -> str:
+    count = len(chapter.totals)
+    return f"{count} submission{'s' * (count != 1)}"
 
 
 def _names(names: list[str]) -> str:
