@@ -51,9 +51,9 @@ def prove(exercise: Exercise, solution: Callable, stub: Callable, seed: int = 0)
         verdict = examined(exercise, answer, seed)
         yield Answered(who, verdict, "" if verdict.points == exercise.points else "should have all points")
     for index, misconception in enumerate(exercise.misconceptions):
-        verdict = examined(exercise, misconception.answer, seed)
+        verdict = examined(exercise, misconception.answer, seed, banning=False)  # a mistake, however it is written
         yield Answered(f"misconception {misconception.answer.__name__}", verdict,
-                       _complaint(exercise, index, verdict, seed))
+                       _complaint(exercise, index, verdict))
     for who, answer in [("the released stub", stub), ("an answer that returns None", lambda *_, **__: None),
                         ("an answer that raises ValueError", _raises)]:
         verdict = examined(exercise, answer, seed)
@@ -66,11 +66,10 @@ def answers(chapter: Chapter) -> tuple[dict[str, object], dict[str, object]]:
             namespace(released(chapter.notebook()), f"{chapter.name} released"))
 
 
-def _complaint(exercise: Exercise, index: int, verdict: Verdict, seed: int) -> str:
-    misconception = exercise.misconceptions[index]
-    if examined(exercise, misconception.answer, seed, banning=False).points == exercise.points:
+def _complaint(exercise: Exercise, index: int, verdict: Verdict) -> str:
+    if verdict.points == exercise.points:
         return "should lose points"
-    if misconception.sentence not in verdict.diagnoses:
+    if exercise.misconceptions[index].sentence not in verdict.diagnoses:
         return f"should be told its own sentence, was told {verdict.diagnoses or 'none'}"
     return ""
 
