@@ -223,7 +223,7 @@ def main(root: Path, chapter: str, students: int, stock_students: int | None, re
             "memory": ("Memory", lambda: footprint(bench)),
             "extras": ("Demos and feedback", lambda: extras(bench)),
             "growth": ("A growing class, one worker", lambda: growth(bench, [int(size) for size in sizes.split(",")])),
-            "attacks": ("Attacks", lambda: attacks.table(bench.folder)),
+            "attacks": ("Attacks", lambda: attacks.table(bench.folder / "attacks")),
         }
         for part in only or PARTS:
             title, measure = parts[part]

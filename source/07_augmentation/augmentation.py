@@ -1039,8 +1039,8 @@ with try_it("rotate"):
 # - The validation pictures are never transformed, only normalised. (Their order is up to you.)
 # - Both parts are normalised channel by channel, with the mean and standard deviation that the training part has
 #   before augmentation. (Divided by n or by n − 1, as you like.)
-# - Both are `DataLoader`s with `num_workers` processes and give batches of (images, labels), the last one smaller where
-#   the pictures run out.
+# - Both are `DataLoader`s with `num_workers` processes, none unless asked for, and give batches of (images, labels),
+#   the last one smaller where the pictures run out.
 # - Split, order and augmentation are drawn from `generator` alone.
 # - `make_loaders` leaves `images` and `labels` as they were.
 #

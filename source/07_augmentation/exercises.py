@@ -2827,12 +2827,10 @@ def make_loaders(impl, draw):
         for loader in (train, validation):
             epoch = _epoch(loader)
             shown.append({"a DataLoader": isinstance(loader, DataLoader), "batch sizes": epoch["sizes"],
-                          "processes": getattr(loader, "num_workers", None),
+                          "other processes": getattr(loader, "num_workers", None),
                           "shape": list(epoch["images"].shape), "pixels": str(epoch["images"].dtype),
                           "labels": str(epoch["labels"].dtype)})
-        asked = [{"processes": getattr(loader, "num_workers", None)}  # made, never started
-                 for loader in impl(_catalogue(), _classes(), _marks, 12, draw.generator(), 2)]
-        return {"training": shown[0], "validation": shown[1], "two processes asked for": asked}
+        return dict(zip(("training", "validation"), shown, strict=True))
 
     def both(generator):
         train, validation = impl(_catalogue(), _classes(), _marks, 16, generator)
@@ -2873,8 +2871,8 @@ def make_loaders(impl, draw):
                  "part has before augmentation.",
                  one_epoch, view=scaling)
     yield aspect("batches",
-                 "Both are `DataLoader`s with `num_workers` processes and give batches of (images, labels), the last "
-                 "one smaller where the pictures run out.",
+                 "Both are `DataLoader`s with `num_workers` processes, none unless asked for, and give batches of "
+                 "(images, labels), the last one smaller where the pictures run out.",
                  batches)
     yield aspect("seed", "Split, order and augmentation are drawn from `generator` alone.", lambda: _seeded(both, draw),
                  view=seeds)
@@ -2884,12 +2882,6 @@ def make_loaders(impl, draw):
 def _loaders(train, validation, batch_size, generator, num_workers):
     return (DataLoader(train, batch_size, shuffle=True, generator=generator, num_workers=num_workers),
             DataLoader(validation, batch_size, num_workers=num_workers))
-
-
-@make_loaders.misconception("`num_workers` plays no part: both loaders work without other processes, whatever it is. "
-                            "Hand it on.")
-def forgets_the_processes(images, labels, transform, batch_size, generator, num_workers=0):
-    return _two_loaders(images, labels, transform, batch_size, generator)
 
 
 @make_loaders.misconception("The validation pictures are augmented, too. Then the measure itself trembles, and tells "
