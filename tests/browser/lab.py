@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHROMIUM, FLAGS, environment, free_port, served
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, TimeoutError, sync_playwright
 
 TOKEN = "a-token-for-tests-alone"
 
@@ -75,8 +75,8 @@ class Lab:
     def notebook(self) -> Locator:
         return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
-    def command(self, name: str) -> None:
-        """Run a command by its name from the palette, by keyboard alone."""
+    def command(self, name: str, opens: str = "") -> None:
+        """Run a command by its name from the palette, by keyboard alone; wait for the element that it opens."""
         palette = self.page.locator(".jp-ModalCommandPalette .lm-CommandPalette-input")
         chosen = self.page.locator(".jp-ModalCommandPalette .lm-CommandPalette-item.lm-mod-active")
         for _ in range(20):  # while JupyterLab is starting, it takes the focus away from its own palette
@@ -89,8 +89,15 @@ class Lab:
                 self.page.wait_for_timeout(400)
                 if chosen.count() and name in chosen.inner_text():
                     self.page.keyboard.press("Enter")
-                    return
+                    if not opens or self._shows(opens):
+                        return
+                    self.page.keyboard.press("Escape")  # the Enter went elsewhere
         pytest.fail(f"the palette offers no {name!r}")
+
+    def _shows(self, selector: str) -> bool:
+        with contextlib.suppress(TimeoutError):
+            self.page.locator(selector).wait_for(timeout=5000)
+        return self.page.locator(selector).is_visible()
 
     def cell(self, text: str) -> Locator:
         """The code cell that holds `text`, scrolled into view."""
@@ -142,11 +149,16 @@ class Lab:
         self.page.locator(".jp-DocumentSearch-input").first.wait_for()
         self.page.keyboard.press("Control+A")
         self.page.keyboard.insert_text(text)
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_timeout(1000)
+        chosen = self.notebook.locator(".jp-Cell.jp-mod-active").filter(has_text=text)
+        for _ in range(10):
+            self.page.keyboard.press("Enter")  # the next place; the search goes on beside what one types
+            self.page.wait_for_timeout(700)
+            if chosen.count():
+                break
         self.page.keyboard.press("Escape")
         self.page.keyboard.press("Enter")
         self.page.wait_for_timeout(300)
+        assert chosen.count(), f"the search does not lead to {text!r}"
 
     def menu(self, *names: str) -> None:
         for name in names:
