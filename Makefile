@@ -86,7 +86,7 @@ mutants: $(VENV)/installed-test  ## every mutant of every reference; the table g
 	$(BIN)/python bench/mutation.py --write $(EXERCISE) $(CHAPTER)
 
 margins: $(VENV)/installed-test  ## right and wrong answers over 50 secret seeds; the table goes to bench/README.md
-	$(BIN)/python bench/margins.py --write
+	$(BIN)/python bench/margins.py --write $(EXERCISE) $(CHAPTER)
 
 bench: $(VENV)/installed-test  ## the grader beside stock nbgrader; the table goes to bench/README.md
 	$(BIN)/python bench/grading.py --write

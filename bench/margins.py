@@ -9,6 +9,7 @@ smallest of the aspect by which a wrong answer is told from a right one. The exi
 
 import math
 import multiprocessing
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,7 @@ def _job(job: tuple[Path, str, int]) -> Margin:
 @click.argument("names", nargs=-1, metavar="[EXERCISE|CHAPTER]...")
 @click.option("--seeds", default=50, show_default=True)
 @click.option("--workers", default=2, show_default=True)
-@click.option("--write", is_flag=True, help="Write the table to bench/README.md.")
+@click.option("--write", is_flag=True, help="Write the rows to the table in bench/README.md.")
 def main(names: tuple[str, ...], seeds: int, workers: int, write: bool) -> None:
     """Measure the margins."""
     console = Console(highlight=False, soft_wrap=True)
@@ -85,20 +86,28 @@ def main(names: tuple[str, ...], seeds: int, workers: int, write: bool) -> None:
             if not names or {chapter.name, name} & set(names)]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         margins = list(track(pool.imap(_job, jobs), "exercises", len(jobs), console=console, transient=True))
-    lines = [f"{seeds} secret seeds; errors in tolerances, of which 1 passes.", "",
-             "| exercise | largest error of a right answer | smallest error of a wrong answer |",
-             "| --- | --: | --: |"]
-    lines += [f"| {margin.name} | {_number(margin.right)} | {_number(margin.wrong)} |" for margin in margins]
+    rows = {margin.name: f"| {margin.name} | {_number(margin.right)} | {_number(margin.wrong)} "
+                         f"| {len(margin.failures)} |" for margin in margins}
+    console.print("\n".join(_table(rows, seeds)), markup=False)
     failures = [f"{margin.name}, {failure}" for margin in margins for failure in margin.failures]
-    lines += ["", f"Marks changed by luck: {len(failures)}."]
-    console.print("\n".join(lines), markup=False)
     for failure in failures:
         console.print(failure, style="red", markup=False)
     if write:
         text = README.read_text(encoding="utf-8")
         before, rest = text.split(BEGIN)
-        README.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        table, after = rest.split(END)
+        same = table.strip().startswith(f"{seeds} secret seeds")
+        written = {row[1]: row[0] for row in re.finditer(r"^\| (\w+) \|.*\| \d+ \|$", table, re.M)} if same else {}
+        known = [name for chapter in chapters(ROOT) for name in chapter.exercises]
+        merged = {name: row for name in known if (row := rows.get(name, written.get(name)))}
+        README.write_text(f"{before}{BEGIN}\n" + "\n".join(_table(merged, seeds)) + f"\n{END}{after}", encoding="utf-8")
     sys.exit(1 if failures else 0)
+
+
+def _table(rows: dict[str, str], seeds: int) -> list[str]:
+    return [f"{seeds} secret seeds; errors in tolerances, of which 1 passes.", "",
+            "| exercise | largest error of a right answer | smallest error of a wrong answer | marks changed by luck |",
+            "| --- | --: | --: | --: |", *rows.values()]
 
 
 def _number(ratio: float) -> str:
