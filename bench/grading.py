@@ -23,6 +23,7 @@ from pathlib import Path
 
 import attacks
 import click
+import section
 from made_up import SEALED, course, stock, submit, without_demos
 from measure import Cost, cost, memory
 from rich.console import Console
@@ -30,8 +31,6 @@ from rich.console import Console
 from convcraft.build.source import Chapter
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "bench" / "README.md"
-BEGIN, END = "<!-- grading -->", "<!-- /grading -->"
 PARTS = ("speed", "memory", "extras", "growth", "attacks")
 _SEED = 1
 _NO_MARKS = "gradebook-without-marks.db"
@@ -231,9 +230,7 @@ def main(root: Path, chapter: str, students: int, stock_students: int | None, re
             console.print("\n".join(table), markup=False)
             lines += table
     if write:
-        text = README.read_text(encoding="utf-8")
-        before, rest = text.split(BEGIN)
-        README.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        section.write("grading", lines)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
+import section
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -24,8 +25,6 @@ from convcraft.build.source import Chapter, chapters
 from convcraft.exam import Exercise
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "bench" / "README.md"
-BEGIN, END = "<!-- margins -->", "<!-- /margins -->"
 
 
 @dataclass
@@ -93,14 +92,12 @@ def main(names: tuple[str, ...], seeds: int, workers: int, write: bool) -> None:
     for failure in failures:
         console.print(failure, style="red", markup=False)
     if write:
-        text = README.read_text(encoding="utf-8")
-        before, rest = text.split(BEGIN)
-        table, after = rest.split(END)
-        same = table.strip().startswith(f"{seeds} secret seeds")
+        table = section.read("margins")
+        same = table.startswith(f"{seeds} secret seeds")
         written = {row[1]: row[0] for row in re.finditer(r"^\| (\w+) \|.*\| \d+ \|$", table, re.M)} if same else {}
         known = [name for chapter in chapters(ROOT) for name in chapter.exercises]
         merged = {name: row for name in known if (row := rows.get(name, written.get(name)))}
-        README.write_text(f"{before}{BEGIN}\n" + "\n".join(_table(merged, seeds)) + f"\n{END}{after}", encoding="utf-8")
+        section.write("margins", _table(merged, seeds))
     sys.exit(1 if failures else 0)
 
 

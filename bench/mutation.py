@@ -24,6 +24,7 @@ from pathlib import Path
 import click
 import libcst as cst
 import libcst.matchers as m
+import section
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -35,8 +36,6 @@ from convcraft.exam.course import find
 from convcraft.exam.sealed import seal
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "bench" / "README.md"
-BEGIN, END = "<!-- mutation -->", "<!-- /mutation -->"
 _SECONDS = 60  # for one mutant, all aspects
 _MEMORY = 3 * 2**30
 
@@ -274,7 +273,7 @@ def _outcomes(queue: list[tuple[Mutant, dict]], workers: int, until: float) -> I
 @click.argument("names", nargs=-1, metavar="[EXERCISE|CHAPTER]...")
 @click.option("--minutes", type=float, help="A sample: stop after this time.")
 @click.option("--workers", default=os.cpu_count(), show_default=True)
-@click.option("--write", is_flag=True, help="Write the table to bench/README.md.")
+@click.option("--write", is_flag=True, help="Write the table to bench/README.md, where it is whole.")
 def main(names: tuple[str, ...], minutes: float | None, workers: int, write: bool) -> None:
     """Mutate the reference solutions and examine the mutants."""
     os.environ["CONVCRAFT_SECONDS"] = "5"
@@ -322,8 +321,8 @@ def main(names: tuple[str, ...], minutes: float | None, workers: int, write: boo
         console.print(f"[yellow]listed as equivalent, but no mutant any more[/] {name}: {escape(change)}")
     console.print(f"{sum(map(sum, (count.values() for count in counts.values())))} of {len(queue)} mutants in "
                   f"{time.monotonic() - start:.0f} s")
-    if write:
-        _write(table)
+    if write and not names and not minutes:
+        section.write("mutation", [table])
     sys.exit(1 if survivors else 0)
 
 
@@ -361,12 +360,6 @@ def _line(name: str, count: Counter) -> str:
     share = f"{100 * (count['killed'] + count['timed out']) / whole:.1f} %" if whole else ""
     cells = [name, whole, count["killed"], count["timed out"], count["equivalent"], count["survived"], share]
     return "| " + " | ".join(map(str, cells)) + " |"
-
-
-def _write(table: str) -> None:
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

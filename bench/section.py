@@ -1,0 +1,24 @@
+"""The tables in bench/README.md, each between two marks of its name."""
+
+from pathlib import Path
+
+README = Path(__file__).resolve().with_name("README.md")
+
+
+def read(name: str) -> str:
+    """What stands between the marks."""
+    return _parts(name)[1]
+
+
+def write(name: str, lines: list[str]) -> None:
+    """Put lines between the marks, in place of what stands there."""
+    before, _, after = _parts(name)
+    README.write_text("\n".join((before, *lines, after)), encoding="utf-8")
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """The text up to the first mark, between the two, and from the second."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, rest = README.read_text(encoding="utf-8").split(f"{begin}\n")
+    table, after = rest.split(f"\n{end}")
+    return before + begin, table, end + after
