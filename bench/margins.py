@@ -4,7 +4,8 @@
     python bench/margins.py --seeds 5 conv2d
 
 An error is measured in tolerances: at most 1 passes. Reported are the largest error of a right answer's aspect and the
-smallest of the aspect by which a wrong answer is told from a right one. The exit status is 1 where luck changed a mark.
+smallest of the aspect by which a wrong answer is told from a right one. The exit status is 1 where luck changed a mark:
+where a right answer lost a point, a wrong one none, or one seed failed other aspects of it than another seed did.
 """
 
 import math
@@ -34,6 +35,7 @@ class Margin:
     name: str
     right: float = 0.0
     wrong: float = math.inf
+    failed: dict[str, set[str]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
 
@@ -66,6 +68,10 @@ def _wrong(exercise: Exercise, answer, seed: int, margin: Margin) -> None:
     if verdict.points >= exercise.points:
         margin.failures.append(f"seed {seed}: {answer.__name__} lost no point")
         return
+    failed = {row.name for row in verdict.rows if not row.passed}
+    if failed != margin.failed.setdefault(answer.__name__, failed):
+        odd = ", ".join(sorted(failed ^ margin.failed[answer.__name__]))
+        margin.failures.append(f"seed {seed}: {answer.__name__} fared otherwise than at first in: {odd}")
     margin.wrong = min(margin.wrong, max(row.comparison.ratio for row in verdict.rows if not row.passed))
 
 

@@ -66,8 +66,12 @@ def gather(root: Path) -> list[Chapter]:
         NoMarksError: nothing has been graded yet.
     """
     coursedir = CourseDirectory(config=course_config(root))
+    submitted = Path(coursedir.root, coursedir.submitted_directory)
+    nothing = NoMarksError(f"{root / 'gradebook.db'} holds no marks of a class yet. A report is about what students "
+                           f"handed in: collect it into {submitted}, then `make grade`. "
+                           "What is in your own work/, `make grade` prints by itself")
     if not (root / "gradebook.db").is_file():
-        raise NoMarksError(f"{root / 'gradebook.db'} is not there: nothing has been graded; `make grade` first")
+        raise nothing
     chapters = []
     with Gradebook(coursedir.db_url) as gradebook:
         students = {student.id for student in gradebook.students}
@@ -83,7 +87,7 @@ def gather(root: Path) -> list[Chapter]:
                 chapter.missing = sorted(students - chapter.totals.keys())
                 chapters.append(chapter)
     if not chapters:
-        raise NoMarksError(f"{root / 'gradebook.db'} has no marks yet; `make grade` first")
+        raise nothing
     return sorted(chapters, key=lambda chapter: chapter.name)
 
 

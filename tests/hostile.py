@@ -405,7 +405,7 @@ _CHANNEL = {
 }
 _RECORDS = {
     "forged_truth": "True",
-    "forged_zeros": "torch.zeros(3, 5)",
+    "forged_zeros": "torch.zeros(4, 8)",
     "forged_huge_number": "10 ** 4000",
     "forged_not_a_number": "float('nan')",
     "forged_surrogates": "Failure('\\ud800', '\\udfff' * 1000, '\\ud800')",

@@ -27,17 +27,17 @@ def _windows(x, kernel_size, stride=None, padding=0, fill=0.0):
 def max_pool2d(impl, draw):
     yield aspect("values",
                  "Slide a window over each channel and keep its largest value.",
-                 lambda: impl(draw.normal(2, 3, 8, 6), 2))
+                 lambda: impl(draw.normal(2, 3, 8, 6) - 1, 2))
     yield aspect("stride",
                  "The stride is how far the window moves: less than the kernel, windows overlap; more, they leave "
                  "gaps.",
-                 lambda: [impl(draw.normal(2, 3, 7, 8), 3, 1), impl(draw.normal(2, 3, 8, 11), 2, stride=3)])
+                 lambda: [impl(draw.uniform(2, 3, 7, 8), 3, 1), impl(draw.uniform(2, 3, 8, 11), 2, stride=3)])
     yield aspect("default stride",
                  "Without a stride, windows do not overlap: the stride is the kernel's size.",
-                 lambda: [impl(draw.normal(2, 3, 9, 12), 3), impl(draw.normal(2, 3, 8, 9), (4, 3))])
+                 lambda: [impl(draw.uniform(2, 3, 9, 12), 3), impl(draw.uniform(2, 3, 8, 9), (4, 3))])
     yield aspect("leftover",
                  "A last window that does not fit is left out.",
-                 lambda: impl(draw.normal(2, 3, 8, 9), 3, 2))
+                 lambda: impl(draw.uniform(2, 3, 8, 9), 3, 2))
     yield aspect("pairs",
                  "`kernel_size`, `stride` and `padding` are a number or a pair (height, width).",
                  lambda: [impl(draw.uniform(2, 3, 8, 9, low=1, high=2), (3, 2), (2, 1), (1, 0)),
@@ -46,7 +46,7 @@ def max_pool2d(impl, draw):
                  "An empty place never wins, however small the numbers in the window are.",
                  lambda: [impl(draw.normal(2, 3, 7, 9) - 5, 3, 2, 1),
                           impl((draw.normal(2, 3, 6, 6) - 7) * 1e12, 2, 2, 1)])
-    yield habits(_HABITS, impl, lambda: (draw.distinct(2, 3, 6, 6), 2))
+    yield habits(_HABITS, impl, lambda: (draw.distinct(2, 3, 6, 6) - 1, 2))
 
 
 @max_pool2d.misconception(

@@ -432,6 +432,11 @@ def _lively(draw, *shape):
     return x * _wide(draw.uniform(shape[1], low=0.5, high=2), x) + _wide(draw.normal(shape[1]), x)
 
 
+def _apart(x, axis=0):
+    """The same, every second along an axis moved up by 20: few numbers, and yet no small variance by chance."""
+    return x + (20 * (torch.arange(x.shape[axis]) % 2)).reshape(-1, *[1] * (x.ndim - 1 - axis))
+
+
 @exercise(points=12, reference=_batch_norm, bans=ops.NORM)
 def batch_norm(impl, draw):
     yield aspect("images", "For images, the mean and the variance of channel c are taken over the batch and all "
@@ -441,11 +446,11 @@ def batch_norm(impl, draw):
                  lambda: {"as wide as deep": impl(_lively(draw, 2, 4, 4, 4), *_affine(draw, 4)),
                           "five channels": impl(_lively(draw, 3, 5, 2, 3), *_affine(draw, 5))})
     yield aspect("vectors", "For (N, C) the average runs over the batch alone.",
-                 lambda: impl(_lively(draw, 6, 3), *_affine(draw, 3)))
+                 lambda: impl(10 * _lively(draw, 6, 3), *_affine(draw, 3)))
     yield aspect("sequences", "For (N, C, L) it runs over the batch and the L positions.",
-                 lambda: impl(_lively(draw, 4, 3, 5), *_affine(draw, 3)))
+                 lambda: impl(10 * _lively(draw, 4, 3, 5), *_affine(draw, 3)))
     yield aspect("divisor", "The variance is divided by n, not by n − 1.",
-                 lambda: impl(_lively(draw, 2, 3, 1, 2), *_affine(draw, 3)))
+                 lambda: impl(_apart(10 * _lively(draw, 2, 3, 1, 2)), *_affine(draw, 3)))
     yield aspect("eps", "`eps` stands inside the root; it is 1e-5 unless the caller gives another.",
                  lambda: {"eps=0.5": impl(_lively(draw, 3, 2, 4, 4), *_affine(draw, 2), 0.5),
                           "eps left to you": impl(0.003 * draw.normal(3, 2, 4, 4), *_affine(draw, 2))})
@@ -650,8 +655,8 @@ def _batch_norm_backward(grad_out, x, weight, eps=1e-5):
     return torch.autograd.grad(_batch_norm(*leaves, eps), leaves, grad_out)
 
 
-def _backward_inputs(draw, *shape):
-    return draw.normal(*shape), _lively(draw, *shape), draw.normal(shape[1]) + 0.5
+def _backward_inputs(draw, *shape, scale=1):
+    return draw.normal(*shape), scale * _lively(draw, *shape), draw.normal(shape[1]) + 0.5
 
 
 @exercise(points=16, reference=_batch_norm_backward, bans=ops.NORM | ops.AUTOGRAD)
@@ -665,8 +670,8 @@ def batch_norm_backward(impl, draw):
                  "directly, through the mean, through the variance.",
                  lambda: impl(*_backward_inputs(draw, 3, 4, 3, 5))["grad_x"], weight=3)
     yield aspect("vectors and sequences", "It takes (N, C), (N, C, L) and (N, C, H, W), as `batch_norm` does.",
-                 lambda: {"(N, C)": impl(*_backward_inputs(draw, 6, 3)),
-                          "(N, C, L)": impl(*_backward_inputs(draw, 3, 2, 4))}, weight=2)
+                 lambda: {"(N, C)": impl(*_backward_inputs(draw, 6, 3, scale=10)),
+                          "(N, C, L)": impl(*_backward_inputs(draw, 3, 2, 4, scale=10))}, weight=2)
     yield aspect("eps", "`eps` counts as it did on the way forward: inside the root, 1e-5 by default.",
                  lambda: {"eps=0.5": impl(*_backward_inputs(draw, 2, 3, 3, 3), 0.5),
                           "eps left to you": impl(draw.normal(2, 2, 3, 3), 0.003 * draw.normal(2, 2, 3, 3),
@@ -1208,8 +1213,8 @@ def _doubled(module, x):
 
 def _ten_steps(impl, draw):
     x, y = _lively(draw, 12, 1, 6, 6), draw.integers(0, 3, 12)
-    net = draw.fill_(nn.Sequential(nn.Conv2d(1, 4, 3), impl(4), nn.ReLU(), nn.Conv2d(4, 4, 3), impl(4), nn.ReLU(),
-                                   nn.Flatten(), nn.Linear(16, 3)))
+    net = draw.fill_(nn.Sequential(nn.Conv2d(1, 4, 3), impl(4, eps=0.01), nn.ReLU(),
+                                   nn.Conv2d(4, 4, 3), impl(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     for _ in range(10):
         optimizer.zero_grad()
@@ -1675,9 +1680,9 @@ def _layer_norm(x, weight, bias, eps=1e-5):
 @exercise(points=8, reference=_layer_norm, bans=ops.NORM)
 def layer_norm(impl, draw):
     yield aspect("vectors", "For (N, D) and a weight of shape (D,), every row is normalised on its own.",
-                 lambda: impl(2 * draw.normal(4, 6) + draw.normal(4, 1), torch.ones(6), torch.zeros(6)))
+                 lambda: impl(10 * draw.normal(4, 6) + draw.normal(4, 1), torch.ones(6), torch.zeros(6)))
     yield aspect("tokens", "For (N, L, D) and a weight of shape (D,), every position of every example is.",
-                 lambda: impl(2 * draw.normal(2, 4, 5) + draw.normal(2, 4, 1), *_affine(draw, 5)))
+                 lambda: impl(10 * draw.normal(2, 4, 5) + draw.normal(2, 4, 1), *_affine(draw, 5)))
     yield aspect("images", "For (N, C, H, W) and a weight of shape (C, H, W), every picture is normalised as a whole, "
                  "and each of its numbers has a weight and a bias of its own.",
                  lambda: impl(draw.normal(3, 2, 4, 3) + draw.normal(3, 1, 1, 1), *_affine(draw, 2, 4, 3)))
@@ -1686,7 +1691,7 @@ def layer_norm(impl, draw):
                           for shape, count in [((3, 3, 3, 3), 2), ((2, 3, 4), 2), ((2, 3, 2, 5), 1),
                                                ((4, 2, 3, 2), 3)]})
     yield aspect("divisor", "The variance is divided by the number of averaged values, not by one less.",
-                 lambda: impl(draw.normal(4, 3), *_affine(draw, 3)))
+                 lambda: impl(_apart(10 * draw.normal(4, 3), 1), *_affine(draw, 3)))
     yield aspect("far from zero", "Numbers such as 1000 ± 1 are normalised to a thousandth here, too.",
                  lambda: impl(1000 + draw.normal(16, 12), *_affine(draw, 12)), rtol=2e-3, atol=2e-3)
     yield aspect("eps", "`eps` stands inside the root, as before.",
@@ -1697,7 +1702,7 @@ def layer_norm(impl, draw):
 
 
 def _trailing_case(impl, draw, shape, count):
-    x = 2 * draw.normal(*shape) + draw.normal(*shape[:-count], *[1] * count)
+    x = 10 * draw.normal(*shape) + draw.normal(*shape[:-count], *[1] * count)
     return impl(x, *_affine(draw, *shape[-count:]))
 
 
@@ -1865,12 +1870,12 @@ def group_norm(impl, draw):
     yield aspect("one group", "One group is layer norm over the whole picture.",
                  lambda: impl(_lively(draw, 3, 4, 3, 2), 1, *_affine(draw, 4)))
     yield aspect("a group a channel", "C groups are instance norm: each channel of each picture on its own.",
-                 lambda: impl(_lively(draw, 3, 4, 4, 4), 4, *_affine(draw, 4)))
+                 lambda: impl(5 * _lively(draw, 3, 4, 4, 4), 4, *_affine(draw, 4)))
     yield aspect("vectors and sequences", "It takes (N, C), (N, C, L) and (N, C, H, W), also where x is not "
                  "contiguous: a transposed x, for one.",
-                 lambda: {"(N, C)": impl(_lively(draw, 3, 6), 3, *_affine(draw, 6)),
-                          "(N, C, L)": impl(_lively(draw, 2, 4, 5), 2, *_affine(draw, 4)),
-                          "(N, C, L), transposed": impl(_lively(draw, 2, 5, 4).transpose(1, 2), 2, *_affine(draw, 4))})
+                 lambda: {"(N, C)": impl(_apart(5 * draw.normal(3, 6), 1), 3, *_affine(draw, 6)),
+                          "(N, C, L)": impl(10 * _lively(draw, 2, 4, 5), 2, *_affine(draw, 4)),
+                          "(N, C, L), transposed": impl(10 * draw.normal(2, 5, 4).mT, 2, *_affine(draw, 4))})
     yield aspect("far from zero", "Numbers such as 1000 ± 1 are normalised to a thousandth, as ever.",
                  lambda: impl(1000 + draw.normal(8, 4, 4, 4), 2, *_affine(draw, 4)), rtol=2e-3, atol=2e-3)
     yield aspect("eps", "`eps` is added to the variance, which is divided by the number of values in the group.",

@@ -54,6 +54,18 @@ def _unbiased(module):
     return module
 
 
+def _lively(module):
+    """Every ReLU between two layers stops some numbers and lets some through, whatever was drawn."""
+    with torch.no_grad():
+        for part in module.modules():
+            if isinstance(part, nn.Conv2d):
+                part.weight *= 4
+            elif isinstance(part, nn.BatchNorm2d):
+                part.weight += part.weight.sign() / 2
+                part.bias /= 4
+    return module
+
+
 def _rectified(output):
     """ReLU once more, which a block's right output does not notice: its last ReLU is asked for in one aspect alone."""
     return F.relu(output) if isinstance(output, torch.Tensor) else output
@@ -645,7 +657,7 @@ class _Bottleneck(nn.Module):
 @exercise(points=14, reference=_Bottleneck)
 def Bottleneck(impl, draw):
     def filled(*arguments):
-        return _unbiased(draw.fill_(impl(*arguments)))
+        return _lively(_unbiased(draw.fill_(impl(*arguments))))
 
     yield aspect("names and shapes", "The parts are called `conv1`, `bn1`, `conv2`, `bn2`, `conv3`, `bn3` and "
                  "`downsample`; no convolution has a bias.",
@@ -2403,6 +2415,12 @@ def _labelled(draw, net, right, *counts):
     return batches
 
 
+def _of_one_mind(net):
+    """It gives the same class to every picture, in either mode: here the mode in which it measures is not asked for."""
+    nn.init.zeros_(net.fc.weight)
+    return net
+
+
 def _modes(net):
     return {name or "the net": module.training for name, module in net.named_modules()}
 
@@ -2421,7 +2439,7 @@ def evaluate(impl, draw):
                 "norm.running_mean": net.norm.running_mean, "norm.num_batches_tracked": net.norm.num_batches_tracked}
 
     def restored():
-        net = draw.fill_(_Watched())
+        net = _of_one_mind(draw.fill_(_Watched()))
         batches = _labelled(draw, net, (5, 1), 6, 3)
         training = net.train()
         seen = {"came in training mode": _plain(_fitting(impl, training, batches)), "training afterwards": _modes(net)}
@@ -2430,7 +2448,7 @@ def evaluate(impl, draw):
                 "training after that": _modes(net)}
 
     def frozen():
-        net = draw.fill_(_Watched())
+        net = _of_one_mind(draw.fill_(_Watched()))
         batches = _labelled(draw, net, (4, 3), 7, 4)
         seen = {}
         for mode, name in ((True, "norm frozen"), (False, "norm alone in training mode")):

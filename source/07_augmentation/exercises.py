@@ -878,10 +878,12 @@ def random_crop(impl, draw):
         return _stacked([impl(picture, *args, generator=generator) for _ in range(count)])
 
     def pair():
-        generator = draw.generator()
-        out = impl(_numbered(1, 5, 6), (2, 4), generator=generator)
-        rows, columns = out[0, :, 0], out[0, 0]
-        return [list(out.shape), (rows - rows[0]).tolist(), (columns - columns[0]).tolist()]
+        crops, facts = draw.generator(), []
+        for _ in range(40):
+            out = impl(_numbered(1, 5, 6), (2, 4), generator=crops)
+            rows, columns = out[0, :, 0], out[0, 0]
+            facts.append([list(out.shape), (rows - rows[0]).tolist(), (columns - columns[0]).tolist()])
+        return facts
 
     def whole():
         x = draw.normal(2, 4, 5)
@@ -1567,8 +1569,8 @@ def cutout(impl, draw):
     def batch():
         generator = draw.generator()
         x = _numbered(2, 6, 6).expand(4, 2, 6, 6).clone()
-        return [torch.stack([impl(x.clone(), 3, generator=generator) for _ in range(24)]),
-                torch.stack([impl(x[0, 0].clone(), 3, generator=generator) for _ in range(24)])]
+        return [torch.stack([impl(x.clone(), 3, generator=generator) for _ in range(100)]),
+                torch.stack([impl(x[0, 0].clone(), 3, generator=generator) for _ in range(100)])]
 
     def together(seen, right):
         batches, bare = seen
@@ -1576,14 +1578,15 @@ def cutout(impl, draw):
         return {"all alike": bool((batches == batches[:, :1]).all()),
                 **{f"{name}: {fact}": value for name, black in holes.items() for fact, value in (
                     ("a hole each time", bool(black.flatten(1).any(1).all())),
-                    ("not all of it", bool((~black).flatten(1).any(1).all())),
+                    ("not all of it", bool((~black).any())),
                     ("in the upper half", bool(black[:, 0].any())), ("in the lower half", bool(black[:, -1].any())),
                     ("on the left", bool(black[:, :, 0].any())), ("on the right", bool(black[:, :, -1].any())))}}
 
     def left_alone():
         x = draw.uniform(2, 5, 5).double() + 1
         kept = x.clone()
-        out = impl(x, 3, generator=draw.generator())
+        generator = draw.generator()
+        out = torch.stack([impl(x, 3, generator=generator) for _ in range(20)])
         return [x, str(out.dtype), bool((out == 0).any()), bool(((out == 0) | (out == kept)).all())]
 
     yield aspect("holes",
@@ -1855,7 +1858,7 @@ def mixup(impl, draw):
     def real():
         x, generator = draw.normal(3, 2, 4, 5), draw.generator()
         mixed, labels = impl(x.double(), torch.tensor([1, 1, 1]), 0.4, 3, generator=generator)
-        alone, its = impl(x[:1], torch.tensor([2]), 0.4, 4, generator=generator)
+        alone, its = impl(x[:1], torch.tensor([2]), 4.0, 4, generator=generator)
         return [list(mixed.shape), str(mixed.dtype), labels, alone, its]
 
     def shares():
@@ -2147,7 +2150,8 @@ def cutmix(impl, draw):
         shares = (source != torch.arange(8)[:, None, None, None]).float().mean((2, 3, 4))
         boxes = shares[shares > 0]
         largest = boxes.max().item() if len(boxes) else 0.0
-        return {"whole pixels": whole(seen), "a box in every batch": bool((shares > 0).any(1).all()),
+        return {"whole pixels": whole(seen),
+                "a box in nearly every batch": bool((shares > 0).any(1).float().mean() > 0.9),
                 "none nearly empty": bool((boxes > 0.04).all()),
                 "the largest": "less than a third" if largest < 0.35 else
                 "about a half" if largest < 0.6 else "nearly all"}
@@ -2160,7 +2164,7 @@ def cutmix(impl, draw):
 
     def real():
         generator = draw.generator()
-        x = draw.normal(3, 2, 5, 7)
+        x = draw.normal(3, 2, 1, 1).expand(3, 2, 5, 7).clone()
         out, labels = impl(x.double(), torch.tensor([1, 1, 1]), 1.0, 3, generator=generator)
         alone, its = impl(x[:1], torch.tensor([2]), 1.0, 4, generator=generator)
         return [list(out.shape), str(out.dtype), labels, alone, its]
@@ -2464,10 +2468,14 @@ def label_preserving(impl, draw):
             labels += [digit] * count
             seen += [digit] * right + [(digit - 1) % 10] * (count - right)
         order = torch.randperm(len(labels), generator=draw.generator())
+        first = [labels.index(digit) for digit in reversed(digits)]  # nobody meets them in ascending order by chance
+        order = first + [place for place in order.tolist() if place not in first]
         return _columns(torch.tensor(seen)[order]), torch.tensor(labels)[order]
 
     def shuffled(values):
-        return [values[place] for place in torch.randperm(len(values), generator=draw.generator()).tolist()]
+        """A value a digit, in random order; digits 5 (which a mirror may keep) and 9 always get the last two."""
+        others = [values[place] for place in torch.randperm(8, generator=draw.generator()).tolist()]
+        return [*others[:5], values[8], *others[5:], values[9]]
 
     def run(transforms, digits, counts, rights, *threshold):
         images, labels = guesses(digits, counts, rights)
@@ -2476,7 +2484,7 @@ def label_preserving(impl, draw):
     every = list(range(10))
 
     def left_alone():
-        images, labels = guesses(every, [4] * 10, shuffled([4, 4, 4, 4, 4, 2, 2, 1, 1, 0]))
+        images, labels = guesses(every, [4] * 10, shuffled([4, 4, 4, 4, 4, 2, 2, 0, 0, 0]))
         kept_images, kept_labels = images.clone(), labels.clone()
         kept = impl({"nothing": _swap_rows, "mirror": _swap_columns}, images, labels, _brightest_column, 0.75)
         return [kept, torch.equal(images, kept_images), torch.equal(labels, kept_labels)]

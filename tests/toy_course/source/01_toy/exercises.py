@@ -8,8 +8,8 @@ from convcraft.exam import aspect, error_of, exercise, habits
 
 @exercise(points=40, reference=F.relu, bans=frozenset({"aten::relu", "aten::threshold"}))
 def toy_relu(impl, draw):
-    yield aspect("values", "Negative numbers become zero.", lambda: impl(draw.normal(3, 5)))
-    yield habits("The input stays as it was.", impl, lambda: (draw.normal(2, 4),))
+    yield aspect("values", "Negative numbers become zero.", lambda: impl(draw.normal(4, 8)))
+    yield habits("The input stays as it was.", impl, lambda: (draw.normal(4, 8),))
 
 
 def _affine(x, scale, shift=0.0):
