@@ -1214,7 +1214,7 @@ def _doubled(module, x):
 def _ten_steps(impl, draw):
     x, y = _lively(draw, 12, 1, 6, 6), draw.integers(0, 3, 12)
     net = draw.fill_(nn.Sequential(nn.Conv2d(1, 4, 3), impl(4, eps=0.01), nn.ReLU(),
-                                   nn.Conv2d(4, 4, 3), impl(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)))
+                                   nn.Conv2d(4, 4, 3), impl(4, eps=0.01), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     for _ in range(10):
         optimizer.zero_grad()
