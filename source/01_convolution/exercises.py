@@ -342,9 +342,9 @@ def conv_output_size(impl, draw):
                  lambda: [impl(*_uneven(draw, stride), stride) for stride in (2, 3, 4, 5)]
                  + [impl(size, 3, stride=4) for size in (27, 30)])
     yield aspect("dilation", "With a dilation of d, neighbours in the kernel look at numbers that lie d apart.",
-                 lambda: [impl(_whole(draw, 20, 40), _whole(draw, 2, 6), dilation=dilation) for dilation in (2, 3, 4)])
+                 lambda: [impl(_whole(draw, 20, 40), _whole(draw, 3, 6), dilation=dilation) for dilation in (2, 3, 4)])
     yield aspect("together", "All five numbers may be given at once, in the order of the signature below.",
-                 lambda: [impl(_whole(draw, 20, 60), _whole(draw, 2, 6), stride, _whole(draw, 1, 4), _whole(draw, 2, 4))
+                 lambda: [impl(_whole(draw, 20, 60), _whole(draw, 3, 6), stride, _whole(draw, 1, 4), _whole(draw, 2, 4))
                           for stride in (1, 2, 3, 2, 3)] + [impl(31, 3, 4, 2, 2)])
     yield aspect("no room", "Where not even one window fits, raise a `ValueError`; a window that just fits counts.",
                  lambda: [_size_or_error(impl, *numbers) for numbers in (

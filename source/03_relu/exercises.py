@@ -25,7 +25,7 @@ def _gradient(function, x):
 @exercise(points=8, reference=torch.relu, bans=frozenset({"aten::relu", "aten::relu_"}))
 def relu(impl, draw):
     def left_alone():
-        x = draw.normal(4, 6)
+        x = 2 * draw.distinct(4, 6)
         return {"result": impl(x), "x afterwards": x}
 
     yield aspect("values", "What is above 0 passes; everything else becomes 0.", lambda: impl(5 * draw.distinct(4, 6)))
@@ -33,9 +33,9 @@ def relu(impl, draw):
                  lambda: [impl(-draw.uniform(low=1, high=2)), impl(draw.normal(7)), impl(draw.normal(2, 3, 4, 5))])
     yield aspect("input left alone", "`x` stays as it was: the result is a new tensor.", left_alone)
     yield aspect("gradient", "Gradients flow through, 1 where `x` passed and 0 where it did not.",
-                 lambda: gradients(impl, draw.normal(4, 5)))
+                 lambda: gradients(impl, 2 * draw.distinct(4, 5)))
     yield aspect("dtype and layout", "The dtype stays (float32, float64), and `x` need not be contiguous.",
-                 lambda: [impl(draw.normal(3, 4, dtype=torch.float64)), impl(draw.normal(5, 4).t())])
+                 lambda: [impl(2 * draw.distinct(3, 4).double()), impl(2 * draw.distinct(5, 4).t())])
 
 
 @relu.misconception("`x` itself was changed. The caller still needs its numbers: a function without an underscore in "
@@ -1064,7 +1064,7 @@ def dead_fraction(impl, draw):
                  lambda: impl(_firing(draw, 3, 39, 8)))
     yield aspect("feature maps", "For a convolution they are (N, C, H, W), and a unit is a whole channel: it is "
                  "alive if it fires for any example, at any place.",
-                 lambda: [impl(_firing(draw, 2, 3, 10, 2, 5)), one_place()])
+                 lambda: [impl(_firing(draw, 2, 13, 10, 2, 5)), one_place()])
     yield aspect("sequences", "Units are always dimension 1, whatever follows: (N, C, L) works, too.",
                  lambda: impl(_firing(draw, 5, 15, 8, 7)))
     yield aspect("below 0", "To fire means to be above 0. A unit that gives only zeros or negative numbers is dead.",
@@ -1572,7 +1572,7 @@ class _Offsets(nn.Module):
 
 def _mixed_net():
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), _Offsets(), nn.LayerNorm(8), nn.Linear(8, 4),
-                         nn.Tanh(), nn.Linear(4, 3))
+                         nn.Tanh(), nn.Linear(4, 3), nn.Tanh())
 
 
 @exercise(points=10, reference=_norms)
@@ -1798,7 +1798,7 @@ def hat(impl, draw):
                  lambda: impl(torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0])))
     yield aspect("outside", "To the left of 0 and to the right of 2 it is 0, however far you go.", outside)
     yield habits("Gradients flow (1 on the way up, −1 on the way down, 0 outside); shape and dtype stay, and so does "
-                 "`x`.", impl, lambda: (draw.uniform(4, 6, low=-1, high=3),))
+                 "`x`.", impl, lambda: (1 + 1.2 * draw.distinct(4, 6),))
 
 
 @hat.misconception("It falls, and goes on falling: beyond 2 your curve is negative. Two ReLUs bend it at 0 and at 1; "
