@@ -29,7 +29,9 @@ def test_a_secret_seed_changes_no_mark(chapter, name, seed):
     for answer in (_answers(chapter)[0][name], *exercise.alternatives):
         assert examined(exercise, answer, seed).points == exercise.points, answer
     for misconception in exercise.misconceptions:
-        assert examined(exercise, misconception.answer, seed).points < exercise.points, misconception.answer
+        points = examined(exercise, misconception.answer, seed).points
+        assert points < exercise.points, misconception.answer
+        assert points == examined(exercise, misconception.answer).points, misconception.answer
 
 
 @pytest.mark.parametrize(("chapter", "name"), EXERCISES)
