@@ -14,6 +14,7 @@ c.CourseDirectory.course_id = "convcraft"  # the course's name in the exchange
 c.CourseDirectory.release_directory = "notebooks/en"  # what is released is committed, a folder a language
 c.CourseDirectory.ignore = [  # never to be released, fetched or submitted: *.py would publish the solutions
     ".ipynb_checkpoints", "*.pyc", "__pycache__", "*.py"]
+c.GenerateAssignment.force = True  # a released chapter is there already, committed, and not in the gradebook yet
 c.Exchange.root = os.environ.get("CONVCRAFT_EXCHANGE", str(root / "exchange"))  # shared by teacher and students
 c.ClearSolutions.code_stub = {  # an unanswered exercise raises, so that no empty cell earns a point
     "python": "# YOUR CODE HERE\nraise NotImplementedError"}

@@ -198,10 +198,11 @@ def exams(folder: Path) -> None:
 def demo(names: tuple[str, ...], folder: Path) -> None:
     """Make up a class, let it submit, grade it, and fail if anybody got the wrong marks."""
     from convcraft.demo import run
+    from convcraft.grading.sandbox import NoSandboxError
 
     try:
         right = run(ROOT, folder, names, _console)
-    except (FileExistsError, ValueError) as error:
+    except (FileExistsError, ValueError, NoSandboxError) as error:
         raise click.ClickException(str(error)) from error
     sys.exit(0 if right else 1)
 

@@ -23,8 +23,9 @@ from convcraft.build.prove import examined
 from convcraft.build.source import Chapter, chapters
 from convcraft.exam.present import points
 from convcraft.grading.grade import Graded, grade
-from convcraft.grading.mark import seed_for
+from convcraft.grading.mark import Course, seed_for
 from convcraft.grading.record import secret_seed
+from convcraft.grading.sandbox import can_seal, need_forks
 
 _MINE = ".made-by-convcraft-demo"
 
@@ -42,7 +43,9 @@ def run(root: Path, folder: Path, names: tuple[str, ...], console: Console) -> b
 
     Raises:
         FileExistsError: `folder` holds something that this command has not made.
+        NoSandboxError: no process can be forked here.
     """
+    need_forks()
     start = time.perf_counter()
     course = _lay_out(root, folder)
     found = chapters(course, names)
@@ -59,7 +62,10 @@ def run(root: Path, folder: Path, names: tuple[str, ...], console: Console) -> b
     for chapter in found:
         _must(call(api.collect, chapter.name), "collect", chapter)
     _say(console, start, "Released, submitted and collected by nbgrader")
-    summary = grade(course, workers=os.cpu_count() or 1, feedback=True)
+    sealing = Course(course, course / "source", sealed=can_seal(course))
+    if not sealing.sealed:
+        console.print("There is no sandbox here (`convcraft grade` says why). All answers are the course's own.")
+    summary = grade(course, workers=os.cpu_count() or 1, feedback=True, course=sealing)
     _say(console, start, f"Graded {len(summary.graded)} submissions, wrote {summary.feedback} pages of feedback")
     for chapter in found:
         _must(call(api.release_feedback, chapter.name), "release the feedback of", chapter)

@@ -153,6 +153,8 @@ examine("toy_relu", toy_relu)
      "this line of an answer is in it: 'return (x + shift) * scale'", "make notebooks"),
     (lambda root: shutil.copy(root / "source/01_toy/exercises.py", released(root).parent), "must not be released",
      "make notebooks"),
+    *((lambda root, stray=stray: (root / stray).mkdir(), f"{stray} belongs to no chapter", "delete it")
+      for stray in ("notebooks/en/99_old", "notebooks/old", "solutions/old.ipynb", "assets/99_old")),
 ])
 def test_what_is_wrong_is_named_with_its_remedy(course, spoil, says, remedy):
     spoil(course)
@@ -166,6 +168,12 @@ def test_two_exercises_of_one_name_are_told_apart(course):
     with pytest.raises(ValueError, match="also in 01_toy"):
         from convcraft.exam import load_course
         load_course(course / "source")
+
+
+def test_nothing_is_committed_that_git_is_told_to_ignore():
+    listed = subprocess.run(["git", "ls-files", "--cached", "--ignored", "--exclude-standard"], cwd=Path(__file__).parent,
+                            capture_output=True, text=True, check=True)
+    assert not listed.stdout
 
 
 def test_an_unknown_chapter_is_named(course):

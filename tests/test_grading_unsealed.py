@@ -1,5 +1,6 @@
 """Where answers cannot be sealed off: nothing runs unless told to, and then it is still forked, limited and judged."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import grading_course as toy
 import hostile
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
-from convcraft.cli import main
+from convcraft import demo
+from convcraft.cli import ROOT, main
 from convcraft.grading import sandbox
 from convcraft.grading.grade import grade
 from convcraft.grading.mark import Course
@@ -55,6 +58,33 @@ def test_without_user_namespaces_it_says_what_to_allow(course, monkeypatch, tmp_
 def test_elsewhere_than_on_linux_it_says_where_to_go(course, monkeypatch):
     monkeypatch.setattr(sandbox, "sys", type("Elsewhere", (), {"platform": "darwin", "executable": sys.executable}))
     assert "The sandbox needs Linux" in _refused(course)
+
+
+_WINDOWS = """
+import os, sys
+sys.modules.update(fcntl=None, resource=None)
+del os.fork
+from convcraft.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["grade", "grade --everything", "grade --no-sandbox", "demo"])
+def test_where_nothing_can_be_forked_it_says_where_to_go(command, course):
+    name, *options = command.split()
+    options += ["--course", str(course)] if name == "grade" else ["--folder", str(course.parent / "demo")]
+    result = subprocess.run([sys.executable, "-c", _WINDOWS, name, *options], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "Grade on Linux, in WSL or in a Linux container" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (course.parent / "ran").exists()
+
+
+def test_without_a_sandbox_the_demo_goes_on_and_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(demo, "can_seal", lambda course: False)
+    monkeypatch.setattr(demo, "make", lambda found, make=demo.make: make(found)[:3])
+    assert demo.run(ROOT, tmp_path / "demo", ("05_resnet",), Console(soft_wrap=True))
+    assert "There is no sandbox here" in capsys.readouterr().out
 
 
 def test_nbgraders_own_command_refuses_as_well(course, monkeypatch, tmp_path):

@@ -46,6 +46,7 @@ def problems(chapters: list[Chapter], root: Path, *, drawing: bool = True) -> It
         yield from _released(chapters, root)
     except SourceError as error:
         yield str(error)
+    yield from _strays(root)
     yield from _readme(root)
 
 
@@ -125,6 +126,17 @@ def _released(chapters: list[Chapter], root: Path) -> Iterator[str]:
             if kept.is_dir():
                 yield from _self_contained(kept)
                 yield from _secrets(chapter, kept)
+
+
+def _strays(root: Path) -> Iterator[str]:
+    """What stands among generated files and belongs to no chapter: it would be handed to readers."""
+    known = {path.parent.name for path in (root / "source").glob("*/exercises.py")}
+    for pattern, allowed in ((f"{notebooks.RELEASED.parent}/*", {notebooks.RELEASED.name}),
+                             (f"{notebooks.RELEASED}/*", known),
+                             ("solutions/*", {f"{name}.ipynb" for name in known}), ("assets/*", known | {"readme"})):
+        for path in sorted(root.glob(pattern)):
+            if path.name not in allowed | {".ipynb_checkpoints"}:
+                yield f"{path} belongs to no chapter; delete it"
 
 
 def _self_contained(folder: Path) -> Iterator[str]:

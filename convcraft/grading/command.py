@@ -42,9 +42,14 @@ def grade(root: Path, work: Path | None, everything: bool, students: tuple[str, 
     """
     if work and (students or everything):
         raise click.UsageError("--work grades one reader's folder; leave out --student and --everything.")
+    from convcraft.grading.sandbox import NoSandboxError, can_seal, check, need_forks
+
+    try:
+        need_forks()
+    except NoSandboxError as error:
+        raise click.ClickException(str(error)) from error
     from convcraft.grading.mark import Course, start
     from convcraft.grading.run import Limits
-    from convcraft.grading.sandbox import NoSandboxError, can_seal, check
 
     root = root.resolve()
     course = Course(root, root / "source", not no_sandbox, Limits(timeout, memory * 2**20))

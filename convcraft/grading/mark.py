@@ -19,6 +19,7 @@ from convcraft.grading.chapter import Chapter, grade_id
 from convcraft.grading.handed_in import read
 from convcraft.grading.rebuild import Rebuilt, rebuild
 from convcraft.grading.run import Limits, Ran, Warm, run
+from convcraft.grading.sandbox import need_forks
 
 NO_RESPONSE = "No response."
 UNJUDGED = "What was observed here is nothing that could be judged."
@@ -169,7 +170,12 @@ _warm: dict[tuple[Path, bool, tuple], Warm] = {}
 
 
 def start(course: Course) -> Warm:
-    """The warm process of this machine, which may still be starting: inherited from the parent, else a new one."""
+    """The warm process of this machine, which may still be starting: inherited from the parent, else a new one.
+
+    Raises:
+        NoSandboxError: no process can be forked here.
+    """
+    need_forks()
     wanted = (course.root, course.sealed, _version(course.source))
     running = _warm.get(wanted)
     if running is None or not running.alive():

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import platform
-import resource
 import shutil
 import signal
 import subprocess
@@ -57,6 +56,17 @@ def check(course: Path) -> None:
             f"This system forbids what the sandbox needs (user namespaces): {reason[0]}. Where an administrator can "
             "help: `sysctl user.max_user_namespaces=10000`, on Debian `kernel.unprivileged_userns_clone=1`, on Ubuntu "
             "`kernel.apparmor_restrict_unprivileged_userns=0`; in Docker `--security-opt seccomp=unconfined`.")
+
+
+def need_forks() -> None:
+    """Nothing is run where no process can be forked.
+
+    Raises:
+        NoSandboxError: this is such a system.
+    """
+    if not hasattr(os, "fork"):
+        raise NoSandboxError(f"Each notebook runs in a process forked for it, and {platform.system()} forks none. "
+                             "Grade on Linux, in WSL or in a Linux container. In a notebook `examine` works here, too.")
 
 
 def can_seal(course: Path) -> bool:
@@ -114,7 +124,7 @@ def environment(scratch: str, library: str) -> dict[str, str]:
 
 # From here on: called by the warm process and its children, inside the walls.
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 _NOSUID, _NODEV, _NOEXEC, _REC, _PRIVATE = 2, 4, 8, 16384, 1 << 18
@@ -236,6 +246,8 @@ def limit(memory: int, sealed: bool) -> None:
         memory: bytes beyond what the warm process has mapped already.
         sealed: whether this user's processes are this notebook's alone.
     """
+    import resource  # Windows has none, and says so where it would be asked to run answers
+
     limits = {"CORE": 0, "FSIZE": _DISK, "NOFILE": _FILES}
     if sys.platform == "linux":
         with open("/proc/self/statm") as file:
