@@ -95,11 +95,12 @@ def test_a_week_in_the_formgrader(course, shots):
         score.wait_for()
         frame.get_by_text(mistake.sentence[:40]).first.scroll_into_view_if_needed()
         lab.shot("one student")
-        score.fill("1.5")
-        score.blur()
         comment = frame.locator("textarea.comment").first
         comment.fill("Good that you asked on Tuesday.")
         comment.blur()
+        score.fill("1.5")
+        score.blur()
+        score.scroll_into_view_if_needed()
         lab.page.wait_for_timeout(1500)
         lab.shot("mark changed by hand")
 
