@@ -9,7 +9,11 @@ from convcraft.build.prove import namespace
 
 CHAPTER, = (chapter for chapter in CHAPTERS if chapter.name == "07_augmentation")
 EXERCISE = CHAPTER.exercises["make_loaders"]
-SOLUTION = namespace(CHAPTER.notebook(), CHAPTER.name)["make_loaders"]
+
+
+def solution(*args, **kwargs):
+    """The chapter's own make_loaders."""
+    return namespace(CHAPTER.notebook(), CHAPTER.name)["make_loaders"](*args, **kwargs)
 
 
 def drawn(image, generator=None):
@@ -35,8 +39,8 @@ def hands_out_copies(images, labels, transform, batch_size, generator, num_worke
     return train, None
 
 
-@pytest.mark.parametrize("make_loaders", [pytest.param(SOLUTION, id="solution"), *(
-    pytest.param(answer, id=answer.__name__) for answer in (EXERCISE.reference, *EXERCISE.alternatives))])
+@pytest.mark.parametrize("make_loaders", [solution, EXERCISE.reference, *EXERCISE.alternatives],
+                         ids=lambda answer: answer.__name__.strip("_"))
 def test_workers_draw_numbers_of_their_own(make_loaders):
     draws = two_epochs(make_loaders)
     assert draws.shape == (2, 8, 5)
