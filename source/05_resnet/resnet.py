@@ -716,9 +716,10 @@ examine("gradient_norms", gradient_norms)
 #   gradient that comes back. The first layers have much of the one and little of the other, the last layers the
 #   reverse.)
 # - **Plain, BatchNorm**: the norm keeps the signal at size 1. The gradient now *grows* on its way back: with 56 layers
-#   the first ones get about a thousand times what the last ones get. No single learning rate suits both.
-# - **Residual, BatchNorm**: 8 layers or 56, every layer gets a gradient of about the same size, within a factor of ten
-#   or so. That is what lets a ResNet be deep.
+#   the first ones get a thousand times what the last ones get, and from the one start of the cell above some four
+#   thousand times. No single learning rate suits both.
+# - **Residual, BatchNorm**: 8 layers or 56, all layers get gradients of about the same size: within a factor of twenty,
+#   here and in the cell above. That is what lets a ResNet be deep.
 #
 # So "shortcuts cure vanishing gradients" is half of it. With BatchNorm the danger is the other one.
 
@@ -1098,20 +1099,28 @@ for name, net in (("a Python list", Hidden()), ("[conv] * 3", nn.Sequential(*[nn
           f"{sum(parameter.numel() for parameter in net.parameters()):5,} numbers")
 
 # %% [markdown]
-# **`x += out`.** It spares one tensor and overwrites another, which somebody else still needs. With luck autograd
-# notices:
+# **`x += out`.** It spares one tensor and overwrites another, which somebody else still needs: the branch, for its own
+# gradient, or whoever called the block. With luck autograd notices, though not before `backward`. For x² it needs x as
+# it was, for 3x it does not:
 
 # %% tags=["demo"]
-x = torch.ones(3, requires_grad=True)
-y = x * x  # the gradient of this needs x as it was, and so does whoever gave us x
+def add_in_place(x, branch):
+    """x + branch(x), written over x."""
+    out = branch(x)
+    x += out
+    return x
+
+
+weight = torch.ones(3, requires_grad=True)
+x = 2 * weight  # comes from the layer before, as a block's input does
 try:
-    x += y
+    add_in_place(x, lambda x: x * x).sum().backward()
 except RuntimeError as error:
-    print("RuntimeError:", error)
-h = x * 1
-kept = h.detach()
-h += y
-print("no error here, but the input has become", kept.tolist())
+    print("RuntimeError:", str(error).partition(" Hint")[0])
+x = 2 * weight
+add_in_place(x, lambda x: 3 * x).sum().backward()
+print("no error here, but the input has become", x.tolist())
+
 
 # %% [markdown]
 # **Measured in training mode.** A norm in training mode uses the batch, so each picture's answer depends on its

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, random_split
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, get_worker_info, random_split
 
 from convcraft.exam import aspect, exercise, habits
 
@@ -2689,6 +2689,8 @@ class _Transformed(Dataset):
 
 
 def _called(transform, image, generator):
+    if get_worker_info() is not None:
+        generator = None  # a worker has a copy, the same as the other workers; torch's own is seeded for each
     return transform(image, generator=generator) if _takes_generator(transform) else transform(image)
 
 
