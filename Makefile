@@ -19,8 +19,6 @@ $(BIN)/python:
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable .
-	@# JupyterLab would ask about news from the network and cover the page.
-	@$(BIN)/jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" 2>/dev/null
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

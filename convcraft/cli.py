@@ -144,7 +144,7 @@ def lab(port: int, folder: Path, options: tuple[str, ...]) -> None:
         os.environ["CONVCRAFT_EXCHANGE"] = str(open_exchange(ROOT))
     except (WorkError, ExchangeError) as error:
         raise click.ClickException(str(error)) from error
-    start(ROOT / "deploy" / "student", folder.resolve(), port, options)
+    start([ROOT / "deploy" / "student"], folder.resolve(), port, options)
 
 
 @main.command()
@@ -162,7 +162,7 @@ def teach(port: int, options: tuple[str, ...]) -> None:
         open_exchange(ROOT)
     except (SourceError, ExchangeError) as error:
         raise click.ClickException(str(error)) from error
-    start(ROOT, ROOT, port, options)
+    start([ROOT / "deploy" / "teacher", ROOT], ROOT, port, options)
 
 
 @main.command()

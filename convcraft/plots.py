@@ -1,8 +1,10 @@
 """Pictures for chapters: one palette, rows of images, grids of numbers, explorers."""
 
 import base64
+import html
 import io
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import matplotlib.pyplot as plt
 import torch
@@ -31,8 +33,52 @@ _STYLE = {
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults to the course's."""
+    """Set matplotlib's defaults to the course's; in a notebook, figures are shown with an alt text."""
+    from IPython import get_ipython
+
     plt.rcParams.update(_STYLE)
+    shell = get_ipython()
+    if shell is not None:
+        shell.display_formatter.ipython_display_formatter.for_type(Figure, _show)
+
+
+def _show(figure: Figure) -> None:
+    """Display a figure as HTML: to an output that is a PNG, JupyterLab gives no alt text."""
+    from IPython.core.pylabtools import print_figure
+    from IPython.display import display
+
+    data = {"text/plain": repr(figure)}
+    if picture := print_figure(figure, base64=True):  # None: there is nothing in it
+        data["text/html"] = _img(describe(figure), picture)
+    display(data, raw=True)
+
+
+def _img(alt: str, picture: str) -> str:
+    """The HTML element of a PNG in base64."""
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{picture}">'
+
+
+def describe(figure: Figure) -> str:
+    """What a reader who cannot see a figure is told: titles, labels of axes, names of curves, texts, as they stand."""
+    parts = [figure.get_suptitle()]
+    for kind, panels in groupby(figure.axes, _kind):
+        said = [_said(axes) for axes in panels]
+        what = kind.capitalize() if len(said) == 1 else f"{len(said)} {kind}s"
+        parts.append(": ".join(filter(None, [what, "; ".join(filter(None, said))])))
+    return " ".join(f"{part}." for part in parts if part)
+
+
+def _kind(axes: Axes) -> str:
+    return "picture" if axes.images else "plot" if axes.axison else "drawing"
+
+
+def _said(axes: Axes) -> str:
+    """All that is written in one panel, on one line."""
+    legend = axes.get_legend()
+    written = [axes.get_title(), " over ".join(filter(None, [axes.get_ylabel(), axes.get_xlabel()])),
+               *(text.get_text() for text in (legend.get_texts() if legend else ())),
+               " ".join(text.get_text() for text in axes.texts)]
+    return " ".join(", ".join(filter(None, written)).split())
 
 
 def images(pictures: Sequence[Tensor], titles: Sequence[str] | None = None, cmap: str = "gray",
@@ -115,7 +161,7 @@ def explore(draw: Callable[..., Figure], **ranges) -> None:
     picture = base64.b64encode(buffer.getvalue()).decode()
     display(ipywidgets.VBox([*controls.values(), ipywidgets.interactive_output(show, controls)]))
     display(HTML(f"<details><summary>The first frame as a picture ({settings})</summary>"
-                 f'<img alt="The explorer at {settings}" src="data:image/png;base64,{picture}"></details>'))
+                 f"{_img(f'The explorer at {settings}. {describe(first)}', picture)}</details>"))
 
 
 def _first(range_):

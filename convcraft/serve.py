@@ -11,13 +11,14 @@ class ExchangeError(OSError):
     """The exchange between teacher and students cannot be used; the message says what to do."""
 
 
-def start(role: Path, folder: Path, port: int, options: tuple[str, ...] = ()) -> None:
+def start(roles: list[Path], folder: Path, port: int, options: tuple[str, ...] = ()) -> None:
     """Become JupyterLab with `folder` as its root. Never returns.
 
-    nbgrader's panels find their configuration in the folder `role`, by `JUPYTER_CONFIG_PATH`; what is fetched comes to
-    `folder`. An occupied port is left to its owner: the next free one is taken, and JupyterLab says which.
+    JupyterLab and nbgrader's panels find their configuration in the folders `roles`, by `JUPYTER_CONFIG_PATH`; what is
+    fetched comes to `folder`. An occupied port is left to its owner: the next free one is taken, and JupyterLab says
+    which.
     """
-    paths = [str(role), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    paths = [*map(str, roles), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
     programs = Path(sys.executable).parent
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"  # nbgrader calls programs by name

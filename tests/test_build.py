@@ -132,6 +132,7 @@ def test_everyone_who_is_known_to_answer_gets_what_is_due(course):
     (lambda root: released(root).unlink(), "toy.ipynb is missing", "make notebooks"),
     (lambda root: edit(root / "solutions/01_toy.ipynb", "Toys", "Games"), "01_toy.ipynb is not what", "make solutions"),
     (lambda root: (root / "solutions/01_toy.ipynb").unlink(), "01_toy.ipynb is missing", "make solutions"),
+    (lambda root: edit(root / "solutions/01_toy.ipynb", '"text/plain"', '"image/png"'), "no alt text", "use_style()"),
     (lambda root: (root / "assets/01_toy/line.svg").unlink(), "line.svg is missing", "make assets"),
     (lambda root: edit(root / "source/01_toy/figures.py", "[1, 3]", "[1, 2]"), "line.svg is not what", "make assets"),
     (lambda root: edit(root / "source/01_toy/figures.py", '"black"', '"grey"'), "blink.gif is not what", "make assets"),

@@ -4,9 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
+import torch
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 import convcraft
+from convcraft import plots
 from convcraft.exam import NoExamError, load_chapter
 from convcraft.exam.sealed import seal
 
@@ -80,3 +85,31 @@ def test_validate_is_told_what_fails_and_why(toy, monkeypatch, capsys):
     assert "The shift was added before scaling." in capsys.readouterr().err
     assert convcraft.examine("toy_affine", lambda x, scale, shift=0.0: x * scale + shift) == 30
     assert capsys.readouterr().err == ""
+
+
+def test_a_figure_is_told_to_a_reader_who_cannot_see_it():
+    figure = plots.images([torch.zeros(3, 3), torch.ones(3, 3)], ["a row\nof zeros", "<ones>"])
+    assert plots.describe(figure) == "2 pictures: a row of zeros; <ones>."
+    figure, (left, _, right) = plt.subplots(1, 3)
+    figure.suptitle("a run")
+    left.plot([1, 2], label="with momentum")
+    left.legend()
+    left.set(title="loss", xlabel="epoch", ylabel="mean")
+    plots.numbers(right, torch.tensor([[1, -2], [3, 4]]))
+    assert plots.describe(figure) == "a run. 2 plots: loss, mean over epoch, with momentum. Drawing: 1 −2 3 4."
+    plt.close("all")
+
+
+def test_a_notebook_shows_figures_with_an_alt_text():
+    notebook = new_notebook(cells=[new_code_cell(source) for source in (
+        "from matplotlib import pyplot as plt\nfrom convcraft import plots\nplots.use_style()",
+        "plt.plot([1, 2])\nplt.title('up & away')",
+        "figure, axes = plt.subplots()\naxes.set_title('shown')\nplt.show()",
+        "nothing = plt.figure()",
+    )])
+    NotebookClient(notebook, timeout=120).execute()
+    _, ended, shown, empty = (
+        [output.data for output in cell.outputs if output.output_type == "display_data"] for cell in notebook.cells)
+    assert [data["text/html"].partition(" src=")[0] for data in ended + shown] == [
+        '<img alt="Plot: up &amp; away."', '<img alt="Plot: shown."']
+    assert [sorted(data) for data in ended + shown + empty] == [["text/html", "text/plain"]] * 2 + [["text/plain"]]

@@ -104,6 +104,9 @@ def _solution(chapter: Chapter) -> Iterator[str]:
     if any(output.get("name") == "stderr" for cell in kept.cells if cell.cell_type == "code"
            for output in cell.outputs):
         yield f"{path}: a cell writes to stderr; mend it in {chapter.script}, then {remedy}"
+    if any("image/png" in output.get("data", {}) for cell in kept.cells if cell.cell_type == "code"
+           for output in cell.outputs):
+        yield f"{path}: a picture has no alt text; call `plots.use_style()` in {chapter.script.name}, then {remedy}"
     if solutions.without_outputs(kept) != solutions.solved(chapter):
         yield f"{path} is not what {chapter.script} gives; {remedy}"
 

@@ -160,17 +160,32 @@ class Lab:
         self.page.wait_for_timeout(300)
         assert chosen.count(), f"the search does not lead to {text!r}"
 
+    def go_to(self, target: Locator, key: str = "Tab") -> None:
+        """Press a key until the focus is on an element."""
+        for _ in range(80):
+            if target.evaluate("element => element === document.activeElement"):
+                return
+            self.page.keyboard.press(key)
+            self.page.wait_for_timeout(50)
+        pytest.fail(f"{key} does not lead to {target}")
+
     def menu(self, *names: str) -> None:
         for name in names:
             self.page.get_by_role("menuitem", name=name, exact=True).click()
 
-    def pictures(self) -> list[tuple[str, int]]:
-        """Alt text and natural width of every picture in the notebook's prose, page by page."""
+    def asks_for_no_news(self) -> bool:
+        """Whether JupyterLab's question about news from the network is turned off."""
+        return "@jupyterlab/apputils-extension:announcements" in self.page.evaluate(
+            "JSON.parse(document.getElementById('jupyter-config-data').textContent).disabledExtensions")
+
+    def pictures(self, which: str = ".jp-MarkdownCell img") -> list[tuple[str, int]]:
+        """Alt text and natural width of every picture in the notebook's prose, or elsewhere in it, page by page."""
         found = {}
         scroller = self.notebook.locator(".jp-WindowedPanel-outer")
+        scroller.evaluate("panel => panel.scrollTop = 0")
         while True:
             self.page.wait_for_timeout(250)
-            for alt, width in self.notebook.locator(".jp-MarkdownCell img").evaluate_all(
+            for alt, width in self.notebook.locator(which).evaluate_all(
                     "all => all.map(picture => [picture.alt, picture.naturalWidth])"):
                 found[alt] = max(width, found.get(alt, 0))
             if scroller.evaluate("panel => { const before = panel.scrollTop; panel.scrollTop += 600; "

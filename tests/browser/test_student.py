@@ -42,6 +42,7 @@ def chapter():
 
 def test_the_untouched_chapter_runs_and_shows_everything(course, url, lab):
     lab.open(url, f"{CHAPTER}/{NOTEBOOK}")
+    assert lab.asks_for_no_news()
     lab.shot("chapter opened")
     pictures = lab.pictures()
     assert pictures and all(width > 0 for _, width in pictures), pictures
@@ -51,6 +52,8 @@ def test_the_untouched_chapter_runs_and_shows_everything(course, url, lab):
     lab.save()
     saved = course / "work" / CHAPTER / NOTEBOOK
     assert not outputs(saved, "error")
+    figures = lab.pictures(".jp-OutputArea img")
+    assert figures and all(alt and width > 0 for alt, width in figures), figures
     shown = json.dumps([cell["outputs"] for cell in cells(saved)], ensure_ascii=False)
     assert "Not written yet." in shown
     assert f"This cell waits for your {EXERCISE}." in shown
@@ -120,55 +123,66 @@ def source_name(mistake) -> str:
 
 
 def test_the_whole_road_by_keyboard(course, url, lab, chapter):
-    """From the launcher to a submission without a mouse."""
+    """Fetch, answer, run, read the table, validate, submit, fetch the feedback and read it, without a mouse."""
     exercise = chapter.exercises[EXERCISE]
-    shutil.copy(course / "notebooks/en" / CHAPTER / NOTEBOOK, course / "work" / CHAPTER)  # unanswered
+    mistake = exercise.misconceptions[MISTAKE]
+    teacher = environment(course, course.parent / "teacher")
+    run = lambda *command: lab.program(course, teacher, *command)  # noqa: E731
+    run("nbgrader", "release_assignment", CHAPTER)
+    shutil.rmtree(course / "work" / CHAPTER)  # a student starts from what the teacher has released
+    page, keys = lab.page, lab.page.keyboard
+    page.add_init_script("addEventListener('pointerdown', () => window.pointed = true, true)")
     lab.open(url)
+
+    released = page.locator("#released_assignments_list .list_item", has_text=CHAPTER)
+    lab.command("Assignment List", opens="#nbgrader-assignment-list")
+    released.wait_for()
+    lab.go_to(released.get_by_role("button", name="Fetch"))
+    lab.shot("Tab leads to Fetch")
+    keys.press("Enter")
+    fetched = page.locator("#fetched_assignments_list > .list_item", has_text=CHAPTER).first
+    fetched.wait_for()
+    lab.shot("fetched")
+
     lab.command("Open from Path", opens=".jp-Dialog input")
-    lab.page.keyboard.insert_text(f"{CHAPTER}/{NOTEBOOK}")
-    lab.page.keyboard.press("Enter")
+    keys.insert_text(f"{CHAPTER}/{NOTEBOOK}")
+    keys.press("Enter")
     lab.notebook.locator(".jp-Cell").first.wait_for()
     lab.idle()
     lab.command("Run All Cells")
     lab.idle(120)
     lab.find(f"def {EXERCISE}")
-    lab.page.keyboard.press("Control+A")
-    lab.page.keyboard.insert_text(solutions(chapter)[EXERCISE])
+    keys.press("Control+A")
+    keys.insert_text(source_of(chapter, exercise, mistake.answer))
     graded = lab.notebook.locator(".jp-Cell.jp-mod-active").filter(has_text=f'examine("{EXERCISE}"')
     for _ in range(5):
-        lab.page.keyboard.press("Shift+Enter")  # run, and on to the next cell
-        lab.page.wait_for_timeout(300)
+        keys.press("Shift+Enter")  # run, and on to the next cell
+        page.wait_for_timeout(300)
         if graded.count():
             break
-    lab.page.keyboard.press("Shift+Enter")
+    keys.press("Shift+Enter")
     lab.idle()
-    lab.page.get_by_text(f"{exercise.points} of {exercise.points} points").first.wait_for()
+    lab.notebook.locator(".convcraft-verdict").get_by_text(mistake.sentence).first.wait_for()
+    lab.shot("answered")
+
+    keys.press("Escape")
+    toolbar = lab.notebook.get_by_role("toolbar", name="main area toolbar")
+    lab.go_to(toolbar.locator("jp-button[tabindex='0']"), "Shift+Tab")
+    lab.go_to(toolbar.locator(".validate-button"), "ArrowRight")
+    lab.shot("arrows lead to Validate")
+    keys.press("Enter")
+    dialog = page.locator(".jp-Dialog")
+    dialog.wait_for(timeout=120_000)
+    assert re.sub(r"\s+", " ", mistake.sentence) in re.sub(r"\s+", " ", dialog.inner_text())
+    lab.shot("validated")
+    keys.press("Escape")
     lab.save()
-    lab.shot("keyboard alone")
 
-
-def test_fetch_submit_and_read_the_feedback(course, url, lab, chapter):
-    teacher = environment(course, course.parent / "teacher")
-    run = lambda *command: lab.program(course, teacher, *command)  # noqa: E731
-    run("nbgrader", "release_assignment", CHAPTER)
-    shutil.rmtree(course / "work" / CHAPTER)  # a student starts from what the teacher has released
-    lab.open(url)
-    lab.menu("Nbgrader", "Assignment List")
-    released = lab.page.locator("#released_assignments_list .list_item", has_text=CHAPTER)
-    released.get_by_role("button", name="Fetch").press("Enter")
-    fetched = lab.page.locator("#fetched_assignments_list > .list_item", has_text=CHAPTER).first
-    fetched.wait_for()
-    lab.shot("fetched")
-    path = course / "work" / CHAPTER / NOTEBOOK
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    exercise = chapter.exercises[EXERCISE]
-    mistake = exercise.misconceptions[MISTAKE]
-    for cell in notebook["cells"]:
-        if cell["metadata"].get("nbgrader", {}).get("grade_id") == EXERCISE:
-            cell["source"] = source_of(chapter, exercise, mistake.answer)
-    path.write_text(json.dumps(notebook), encoding="utf-8")
-    fetched.get_by_role("button", name="Submit").press("Enter")
-    submitted = lab.page.locator("#submitted_assignments_list .list_item", has_text=CHAPTER).first
+    lab.command("Assignment List")
+    lab.go_to(fetched.get_by_role("button", name="Submit"))
+    lab.shot("Tab leads to Submit")
+    keys.press("Enter")
+    submitted = page.locator("#submitted_assignments_list .list_item", has_text=CHAPTER).first
     submitted.wait_for()
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", submitted.inner_text())
     lab.shot("submitted")
@@ -176,21 +190,37 @@ def test_fetch_submit_and_read_the_feedback(course, url, lab, chapter):
     run("nbgrader", "collect", CHAPTER)
     run("convcraft", "grade", "--course", str(course), "--feedback")
     run("nbgrader", "release_feedback", CHAPTER)
-    lab.page.locator("#refresh_assignments_list").press("Enter")
-    fetch = lab.page.get_by_role("button", name="Fetch Feedback").first
-    fetch.press("Enter")
-    lab.page.get_by_text("view feedback").first.wait_for()
+    lab.go_to(page.locator("#refresh_assignments_list"))
+    keys.press("Enter")
+    fetch = page.get_by_role("button", name="Fetch Feedback").first
+    fetch.wait_for()
+    lab.go_to(fetch)
+    keys.press("Enter")
+    page.get_by_text("view feedback").first.wait_for()
     lab.shot("feedback fetched")
-    (page,) = (course / "work" / CHAPTER / "feedback").rglob("*.html")
-    text = page.read_text(encoding="utf-8")
+
+    # Tab does not lead to nbgrader's link "(view feedback)", but to the file browser.
+    lab.command("Open from Path", opens=".jp-Dialog input")
+    keys.insert_text(f"{CHAPTER}/feedback")
+    keys.press("Enter")
+    (feedback,) = (course / "work" / CHAPTER / "feedback").rglob("*.html")
+    for name in (feedback.parent.name, feedback.name):
+        lab.go_to(page.locator(".jp-DirListing-itemText", has_text=name))
+        keys.press("ArrowDown")  # chooses it
+        keys.press("Enter")
+    page.frame_locator(".jp-HTMLViewer iframe").get_by_text(mistake.sentence).first.wait_for()
+    lab.shot("feedback in JupyterLab")
+    assert not page.evaluate("window.pointed")
+
+    text = feedback.read_text(encoding="utf-8")
     assert html.escape(mistake.sentence) in text or mistake.sentence in text
     secret = {line.strip() for source in solutions(chapter).values() for line in source.splitlines()
               if "return" in line and len(line.strip()) > 25}
     assert not [line for line in secret if html.escape(line) in html.unescape(re.sub(r"<[^>]+>", "", text))]
-    lab.page.goto(page.as_uri())
-    lab.page.get_by_text(mistake.sentence).first.scroll_into_view_if_needed()
+    page.goto(feedback.as_uri())
+    page.get_by_text(mistake.sentence).first.scroll_into_view_if_needed()
     lab.shot("feedback")
-    assert lab.page.locator("img").evaluate_all("all => all.every(picture => picture.naturalWidth > 0)")
+    assert page.locator("img").evaluate_all("all => all.every(picture => picture.naturalWidth > 0)")
 
 
 def test_a_solution_notebook_survives_restart_and_run_all(course, lab):
@@ -200,6 +230,9 @@ def test_a_solution_notebook_survives_restart_and_run_all(course, lab):
     shutil.copytree(course / "assets", home / "assets", dirs_exist_ok=True)
     with jupyter("lab", course, home, course.parent / "author.log", "--folder", str(home)) as url:
         lab.open(url, f"solutions/{CHAPTER}.ipynb")
+        figures = lab.pictures(".jp-OutputArea img")  # as saved: nothing has run here, so nothing is trusted
+        assert "2 pictures: kernel 0; kernel 1." in dict(figures)
+        assert all(alt and width > 0 for alt, width in figures), figures
         lab.command("Restart Kernel and Run All Cells")
         lab.page.locator(".jp-Dialog").wait_for()
         lab.page.keyboard.press("Enter")

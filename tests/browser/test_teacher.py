@@ -47,6 +47,7 @@ def test_a_week_in_the_formgrader(course, shots):
     teacher = environment(course, home)
     with jupyter("teach", course, home, course.parent / "lab.log") as url, browser_page(shots) as lab:
         lab.open(url)
+        assert lab.asks_for_no_news()
         lab.menu("Nbgrader", "Formgrader")
         lab.page.locator("iframe").first.wait_for()
         for _ in range(60):
