@@ -187,9 +187,9 @@ class Person:
                 shown.append(content["data"].get("text/plain", ""))
             elif kind == "error":
                 shown.append(f"{content['ename']}: {content['evalue']}")
-            elif (kind, message["parent_header"].get("msg_id")) == ("status", number):
-                if content["execution_state"] == "idle":  # the reply may overtake what was printed, this does not
-                    break
+            elif (kind == "status" and content["execution_state"] == "idle"
+                  and message["parent_header"].get("msg_id") == number):
+                break  # the reply may overtake what was printed, this does not
         socket.close()
         return "".join(shown)
 
