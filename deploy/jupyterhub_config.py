@@ -1,6 +1,7 @@
 """A class on one server: JupyterHub with the course. `deploy/README.md` says how it is set up and what to change."""
 
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -17,29 +18,45 @@ STATE = Path(os.environ.get("CONVCRAFT_STATE", "/srv/convcraft/hub"))  # the hub
 TEACHER = os.environ.get("CONVCRAFT_TEACHER", "teacher")
 STUDENTS = set(os.environ.get("CONVCRAFT_STUDENTS", "").split())  # none named: whoever can log in to the machine
 DIAGNOSE = True  # False: no exams for students; `examine` then shows no table in their notebooks, only marks count
-MEMORY = 4 * 2**30  # bytes of address space for each process of a student; the kernel of a chapter needs 1.1 GB
+MEMORY = 4 * 2**30  # bytes of address space for each process of a student; a chapter's kernel maps 2 GiB, holds 0.5
 IDLE = 3600  # seconds without activity after which a server is stopped
 OPEN = {"convcraft", "deploy", ".venv"}  # all of the course that students may read: no answer is in it
 
 
-def closed(folder: Path) -> None:
-    """Refuse to start where a student could read an answer or a mark.
-
-    Raises:
-        SystemExit: something besides `OPEN` can be read by others; the message says what to do.
-    """
-    readable = [path.name for path in sorted(folder.iterdir())
-                if path.name not in OPEN and not path.is_symlink() and path.stat().st_mode & stat.S_IRWXO]
-    if readable:
-        sys.exit(f"{folder}: students could read {', '.join(readable)}. Close what is not theirs:\n"
-                 f"  chmod o-rwx {' '.join(str(folder / name) for name in readable)}")
+def close(folder: Path) -> None:
+    """Close the course to students, but for `OPEN`: none can read an answer or a mark, however it came to be there."""
+    folder.chmod(0o711)
+    submitted = folder / "submitted"  # nbgrader would make it by the umask of whoever collects
+    submitted.mkdir(exist_ok=True)
+    shutil.chown(submitted, TEACHER)
+    for path in folder.iterdir():
+        if path.name not in OPEN and not path.is_symlink():
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_IRWXO)
 
 
 def exchange(folder: Path) -> None:
-    """Make the exchange's folder: everybody may enter, nbgrader guards what is below."""
+    """Make the exchange, and in it the course's folders as nbgrader makes them, before anybody else can.
+
+    nbgrader works only where everybody can write to the exchange itself. The sticky bit keeps what is in it its
+    owner's: a student can neither move the course's folder away nor put his own in its place.
+
+    Raises:
+        SystemExit: what is in the place of the course's folder is not the teacher's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.chown(folder, TEACHER)
-    folder.chmod(0o777)
+    folder.chmod(0o1777)
+    teacher = pwd.getpwnam(TEACHER)
+    os.chown(folder, teacher.pw_uid, teacher.pw_gid)
+    course = folder / "convcraft"
+    for path, mode in ((course, 0o755), (course / "outbound", 0o755), (course / "inbound", 0o2733),
+                       (course / "feedback", 0o711)):
+        if not os.path.lexists(path):
+            path.mkdir()
+            os.chown(path, teacher.pw_uid, teacher.pw_gid)
+        if path.is_symlink() or not path.is_dir() or path.stat().st_uid != teacher.pw_uid:
+            sys.exit(f"{path}: is no folder of {TEACHER}'s; somebody else has put it there, and could read what "
+                     "students submit. Look into it, move it away, and start again.")
+        path.chmod(mode)
 
 
 def seal(folder: Path) -> None:
@@ -67,12 +84,14 @@ def start(spawner) -> None:
         spawner.cmd = ["prlimit", f"--as={MEMORY}", *spawner.cmd]
 
 
-closed(COURSE)
+close(COURSE)
 STATE.mkdir(parents=True, exist_ok=True)
 STATE.chmod(0o700)
 exchange(EXCHANGE)
 if DIAGNOSE:
     seal(EXAMS)
+elif EXAMS.is_dir():
+    EXAMS.chmod(0o700)  # an earlier start's
 
 c.JupyterHub.bind_url = "http://127.0.0.1:8000"  # behind a web server that speaks HTTPS
 c.JupyterHub.db_url = f"sqlite:///{STATE / 'hub.sqlite'}"

@@ -52,6 +52,12 @@ def test_torch_is_the_version_tested():
     assert pins()["torch"] == "2.13.0"
 
 
+def test_the_hubs_proxy_is_the_one_tested():
+    asked = re.findall(r"npm install.*(?:\\\n.*)?(configurable-http-proxy@[\d.]+)",
+                       MAKEFILE + (ROOT / "deploy/README.md").read_text())
+    assert len(asked) == 2 and len(set(asked)) == 1
+
+
 def test_make_lists_every_task():
     phony = re.search(r"^\.PHONY:((?:.*\\\n)*.*)$", MAKEFILE, re.M)[1].replace("\\\n", " ").split()
     described = re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.M)

@@ -1,6 +1,7 @@
 """A class gets its marks: honest accidents cost what they cost, and every way to grade gives the same."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -105,6 +106,40 @@ def test_feedback_has_points_diagnoses_and_what_was_printed(marked):
 
 def test_whoever_answered_nothing_is_told_so(marked):
     assert ("toy_relu", "No response.", None) in toy.rows(marked, "unanswered")
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_nobody_else_on_the_machine_can_read_marks_whatever_the_umask(fresh, toy_root, tmp_path):
+    root = toy.copied(toy_root, tmp_path / "course")
+    toy.submit(root, "ada", toy.notebook(root, toy.RIGHT))
+    closed = [root / name for name in ("gradebook.db", "autograded", "feedback", "submitted")]
+    if fresh:
+        closed[0].unlink()
+    else:
+        for path in closed[1:3]:
+            path.mkdir()
+        for path in closed:
+            path.chmod(0o777 if path.is_dir() else 0o666)
+    command = 'umask 022; "$@"'
+    for program in (["convcraft", "grade", "--course", str(root), "--feedback"],
+                    ["convcraft", "report", "--course", str(root), "--output", str(root / "report.html")]):
+        program[0] = str(Path(sys.executable).with_name(program[0]))
+        run = subprocess.run(["sh", "-c", command, "-", *program], capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+    assert not [path for path in (*closed, root / "report.html", root / "exam_seed") if path.stat().st_mode & 0o007]
+    assert toy.points(root) == {"ada": 100}
+
+
+def test_a_page_of_feedback_can_be_released_whatever_the_umask(toy_root, tmp_path):
+    """nbgrader copies a page into the exchange with its mode: its student must be able to read it there."""
+    root = toy.copied(toy_root, tmp_path / "course")
+    toy.submit(root, "ada", toy.notebook(root, toy.RIGHT))
+    before = os.umask(0o077)
+    try:
+        grade(root, feedback=True)
+    finally:
+        os.umask(before)
+    assert (root / "feedback/ada/01_toy/toy.html").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_mark_given_by_hand_survives_a_regrade(marked, tmp_path):

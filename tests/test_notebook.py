@@ -1,7 +1,10 @@
 """What a notebook's cells call."""
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 import convcraft
 from convcraft import plots
-from convcraft.exam import NoExamError, load_chapter
+from convcraft.exam import NoExamError, find, load_chapter
 from convcraft.exam.sealed import seal
 
 TOY = Path(__file__).parent / "toy_course/source/01_toy/exercises.py"
@@ -48,6 +51,30 @@ def test_without_an_exam_there_are_no_marks_and_no_false_success(tmp_path, monke
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     with pytest.raises(NoExamError):
         convcraft.examine("conv2d", lambda: None)
+
+
+@pytest.mark.parametrize("source", ["missing", "empty", "closed"])
+def test_where_no_exercise_can_be_read_no_exam_can_be_reached(source, monkeypatch):
+    with tempfile.TemporaryDirectory() as place:  # unlike tmp_path, others may enter it
+        os.chmod(place, 0o711)
+        folder = Path(place, "source")
+        if source == "empty":
+            folder.mkdir()
+        elif source == "closed":
+            shutil.copytree(TOY.parents[1], folder)
+            folder.chmod(0)
+        monkeypatch.delenv("CONVCRAFT_EXAMS", raising=False)
+        monkeypatch.setattr("convcraft.exam.course.SOURCE", folder)
+        user = os.geteuid()
+        if not user:
+            os.seteuid(65534)  # no mode closes a folder to root
+        try:
+            with pytest.raises(NoExamError, match=r"No exam can be reached from here: .*source shows no exercises"):
+                find("toy_relu")
+        finally:
+            os.seteuid(user)
+            if folder.is_dir():
+                folder.chmod(0o700)
 
 
 def test_a_limit_on_time_comes_from_the_environment(toy, monkeypatch, capsys):

@@ -52,13 +52,11 @@ def find(name: str) -> Exercise:
         NoExamError: neither can be reached, or there is no exercise of that name.
     """
     folder = os.environ.get("CONVCRAFT_EXAMS")
-    if folder:
-        exercises = load_sealed(Path(folder))
-    elif SOURCE.is_dir():
-        exercises = load_course()
-    else:
-        raise NoExamError(f"No exam can be reached from here: there is no folder {SOURCE}, and CONVCRAFT_EXAMS names "
-                          "none. Open the notebook in a clone of the course.")
+    exercises = load_sealed(Path(folder)) if folder else load_course(SOURCE)
+    if not folder and not exercises:  # not there, empty, or closed to students, as on a class's server
+        raise NoExamError(f"No exam can be reached from here: {SOURCE} shows no exercises, and CONVCRAFT_EXAMS names "
+                          "no other folder. Open the notebook in a clone of the course; on a class's server marks "
+                          "come with the feedback.")
     if name not in exercises:
         near = difflib.get_close_matches(name, exercises, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(exercises) or 'none'}"

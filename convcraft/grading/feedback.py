@@ -74,5 +74,6 @@ class Feedback:
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{target.name}.half")
         half.write_bytes((html + "\n" + key).encode("utf-8", "replace"))
+        half.chmod(0o644)  # nbgrader's release copies the mode with the page; the folders around it are closed
         os.replace(half, target)
         return True

@@ -3,11 +3,12 @@
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -94,11 +95,27 @@ def secret_seed(root: Path) -> int:
                            "inputs. Or remove it, and grade everything again with --force.") from error
 
 
+def _private(coursedir: CourseDirectory) -> None:
+    """Make what holds a class's work and marks for its owner alone, whatever the umask; close it where it is there."""
+    folders = (coursedir.submitted_directory, coursedir.autograded_directory, coursedir.feedback_directory)
+    paths = [Path(coursedir.root, name) for name in folders]
+    for path in paths:
+        path.mkdir(0o700, exist_ok=True)
+    kind, _, database = coursedir.db_url.partition(":///")
+    if kind == "sqlite":
+        paths.append(Path(database))
+        paths[-1].touch(0o600)
+    for path in paths:
+        with suppress(OSError):  # another user's, or read-only: its owner's to close
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_IRWXO)
+
+
 class Recorder:
     """Writes results; opened once for a whole class."""
 
     def __init__(self, coursedir: CourseDirectory, config):
         self.coursedir = coursedir
+        _private(coursedir)
         # For a new gradebook nbgrader asks the program alembic, which an environment that is not activated hides.
         os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
         self._gradebook = Gradebook(coursedir.db_url, coursedir.course_id or "default_course")
@@ -107,7 +124,6 @@ class Recorder:
         self._penalties.init_plugin()
         self._cells: dict[str, dict] = {}
         root = Path(coursedir.root, coursedir.autograded_directory)
-        root.mkdir(exist_ok=True)
         for left in root.glob(f"{_HALF}*"):  # an interrupted run's
             shutil.rmtree(left)
         self._half = Path(tempfile.mkdtemp(prefix=_HALF, dir=root))

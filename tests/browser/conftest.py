@@ -21,6 +21,7 @@ PROXY = Path(sys.prefix) / "proxy/node_modules/.bin"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
 PARTS = ("assets", "convcraft", "deploy", "notebooks", "solutions", "source")
+FILES = ("Makefile", "constraints.txt", "nbgrader_config.py", "pyproject.toml")
 CHAPTER = "01_convolution"
 CHAPTERS = chapters(ROOT)
 
@@ -37,9 +38,11 @@ def need(found: object, what: str, remedy: str) -> None:
 def copy_course(target: Path) -> Path:
     """The course as a clone has it, with nothing graded yet."""
     for part in PARTS:
+        built = ("*.ipynb", "pictures") if part == "source" else ()
         shutil.copytree(ROOT / part, target / part,
-                        ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
-    shutil.copy(ROOT / "nbgrader_config.py", target)
+                        ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", *built))
+    for name in FILES:
+        shutil.copy(ROOT / name, target)
     return target
 
 
@@ -80,7 +83,8 @@ def served(command: list[str], url: str, log: Path, seconds: float = 90, **popen
                 time.sleep(0.2)
             yield process
         finally:
-            os.kill(_innermost(process.pid), signal.SIGTERM)
+            if process.poll() is None:
+                os.kill(_innermost(process.pid), signal.SIGTERM)
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:

@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import json
 import os
+import re
+import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -14,6 +17,8 @@ import requests
 from conftest import PROXY, copy_course, environment, free_port, served
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
+
+from convcraft.cli import ROOT
 
 PASSWORD = "a-password-for-tests-alone"
 USERS = {"teacher": 4001, "ada": 4002, "ben": 4003}
@@ -27,18 +32,77 @@ c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub_port}
 c.ConfigurableHTTPProxy.command = {proxy!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
-c.JupyterHub.services[0]["command"] += ["--cull-every=1000"]
 c.JupyterHub.services += [{{"name": "test", "api_token": {token!r}}}]
-c.JupyterHub.load_roles += [{{"name": "test", "services": ["test"], "scopes": [
-    "list:users", "read:users:activity", "read:servers", "delete:servers"]}}]
+c.JupyterHub.load_roles += [{{"name": "test", "services": ["test"], "scopes": ["list:users", "read:servers"]}}]
 """
 
 
-class Hub:
-    """Where it answers, and what is on its disk (as the machine's root sees it)."""
+INSIDE = Path("/srv/convcraft")
 
-    def __init__(self, url: str, course: Path, state: Path, homes: Path, token: str):
-        self.url, self.course, self.state, self.homes, self.token = url, course, state, homes, token
+
+class Hub:
+    """A hub in `scratch`, with a teacher and two students who are system users of that hub alone.
+
+    The course is a fresh clone, made ready by deploy/README's own commands.
+
+    Attributes:
+        course, exchange, homes: where they are on the disk, as the machine's root sees them.
+    """
+
+    def __init__(self, scratch: Path):
+        self.scratch, self.srv, self.homes = scratch, scratch / "srv", scratch / "homes"
+        self.course = copy_course(self.srv / "convcraft/course")
+        self.exchange = self.srv / "convcraft/exchange"
+        self._own = self.srv / "convcraft/own"  # the test's
+        self._server = contextlib.ExitStack()
+        for folder in (self.homes, self._own):
+            folder.mkdir()
+        for name, number in USERS.items():
+            (self.homes / name).mkdir()
+            os.chown(self.homes / name, number, number)
+            (self.homes / name).chmod(0o700)
+        accounts = {
+            "passwd": "".join(f"{name}:x:{number}:{number}::/home/{name}:/bin/sh\n" for name, number in USERS.items()),
+            "group": "".join(f"{name}:x:{number}:\n" for name, number in USERS.items()),
+        }
+        for name, text in accounts.items():
+            (scratch / name).write_text(Path("/etc", name).read_text() + text)
+        # What is installed stays where it is.
+        (self.course / ".venv").mkdir()
+        (self.course / ".venv/bin").symlink_to(Path(sys.prefix, "bin"))
+        (self.course / ".venv/installed").touch()
+        # An editable install names the package's own folder: the course's cannot be listed, a path would not find it.
+        (self._own / "path").mkdir()
+        (self._own / "path/convcraft").symlink_to(INSIDE / "course/convcraft")
+        self._variables = {**environment(INSIDE / "own/path", self._own / "home"), "HOME": str(INSIDE / "own/home"),
+                           "CONVCRAFT_STUDENTS": "ada ben"}
+        self._walls = _walls(scratch, accounts)
+        ports = {name: free_port() for name in ("port", "hub_port", "api_port")}
+        self.url, self.token = f"http://127.0.0.1:{ports['port']}", uuid.uuid4().hex
+        (self._own / "hub.py").write_text(_CONFIG.format(
+            deploy=str(INSIDE / "course/deploy/jupyterhub_config.py"), proxy=[str(PROXY / "configurable-http-proxy")],
+            token=self.token, password=PASSWORD, **ports))
+        for line in _set_up():
+            done = subprocess.run([*self._walls, "--chdir", str(INSIDE / "course"), "sh", "-c", line],
+                                  env=self._variables, capture_output=True, text=True)
+            assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+
+    def start(self, **constants: object) -> None:
+        """Start it, with other constants at the top of the configuration where some are named."""
+        path = self.course / "deploy/jupyterhub_config.py"
+        text = path.read_text()
+        for name, value in constants.items():
+            text, count = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value!r}", text)
+            assert count == 1, f"{path}: no constant {name}"
+        path.write_text(text)
+        command = [*self._walls, "--die-with-parent", "--chdir", str(INSIDE / "own"),
+                   sys.executable, "-m", "jupyterhub", "-f", str(INSIDE / "own/hub.py")]
+        self._server.enter_context(
+            served(command, f"{self.url}/hub/health", self.scratch / "hub.log", env=self._variables))
+
+    def stop(self) -> None:
+        """Stop it, and with it everybody's server."""
+        self._server.close()
 
     def login(self, name: str) -> "Person":
         return Person(self, name)
@@ -104,8 +168,9 @@ class Person:
         url = f"{self.base.replace('http', 'ws', 1)}/api/kernels/{kernel}/channels"
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.session.cookies)
         socket = await websocket_connect(HTTPRequest(url, headers={"Cookie": cookies, **self._headers()}))
+        number = uuid.uuid4().hex
         await socket.write_message(json.dumps({
-            "header": {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": self.name,
+            "header": {"msg_id": number, "msg_type": "execute_request", "username": self.name,
                        "session": uuid.uuid4().hex, "version": "5.4"},
             "parent_header": {}, "metadata": {}, "channel": "shell",
             "content": {"code": code, "silent": False, "store_history": False, "allow_stdin": False}}))
@@ -122,60 +187,30 @@ class Person:
                 shown.append(content["data"].get("text/plain", ""))
             elif kind == "error":
                 shown.append(f"{content['ename']}: {content['evalue']}")
-            elif kind == "execute_reply":
-                break
+            elif (kind == "status" and content["execution_state"] == "idle"
+                  and message["parent_header"].get("msg_id") == number):
+                break  # the reply may overtake what was printed, this does not
         socket.close()
         return "".join(shown)
 
 
-@contextlib.contextmanager
-def running(scratch: Path):
-    """A hub in `scratch`, with a teacher and two students who are system users of that hub alone."""
-    course, state, homes = copy_course(scratch / "course"), scratch / "state", scratch / "homes"
-    for folder in (state, homes):
-        folder.mkdir()
-    for name, number in USERS.items():
-        (homes / name).mkdir()
-        os.chown(homes / name, number, number)
-        (homes / name).chmod(0o700)
-    for path in [course, *course.rglob("*")]:
-        os.chown(path, USERS["teacher"], USERS["teacher"])
-    for path in course.iterdir():
-        if path.name not in ("convcraft", "deploy"):
-            path.chmod(path.stat().st_mode & 0o770)
-    course.chmod(0o711)
-    accounts = {
-        "passwd": "".join(f"{name}:x:{number}:{number}::/home/{name}:/bin/sh\n" for name, number in USERS.items()),
-        "group": "".join(f"{name}:x:{number}:\n" for name, number in USERS.items()),
-    }
-    for name, text in accounts.items():
-        (scratch / name).write_text(Path("/etc", name).read_text() + text)
-    ports = {name: free_port() for name in ("port", "hub_port", "api_port")}
-    token = uuid.uuid4().hex
-    inside = Path("/srv/convcraft")
-    (state / "hub.py").write_text(_CONFIG.format(
-        deploy=str(inside / "course/deploy/jupyterhub_config.py"), proxy=[str(PROXY / "configurable-http-proxy")],
-        token=token, password=PASSWORD, **ports))
+def _set_up() -> list[str]:
+    """What deploy/README says to do in the course's folder once everything is installed."""
+    block = re.search(r"```\n(.*?)```", (ROOT / "deploy/README.md").read_text(), re.S)[1].splitlines()
+    start = next(number for number, line in enumerate(block) if line.startswith("make install"))
+    return block[start + 1:-1]
+
+
+def _walls(scratch: Path, accounts: Iterable[str]) -> list[str]:
+    """The machine as the hub's users see it: what else this one has lying about is not the hub's."""
     walls = ["bwrap", "--cap-add", "ALL", "--dev-bind", "/", "/", "--tmpfs", "/root", "--chmod", "0755", "/root",
-             "--tmpfs", "/tmp", "--chmod", "1777", "/tmp"]  # what else this machine has lying about is not the hub's
+             "--tmpfs", "/tmp", "--chmod", "1777", "/tmp"]
     for prefix in sorted({sys.base_prefix, sys.prefix}):  # Python may live in a home that is closed
         for parent in reversed(Path(prefix).parents):
             if parent.is_relative_to("/root/") or parent.is_relative_to("/tmp/"):
                 walls += ["--dir", str(parent), "--chmod", "0755", str(parent)]
         walls += ["--ro-bind", prefix, prefix]
-    walls += ["--tmpfs", "/srv", "--chmod", "0755", "/srv", "--dir", str(inside), "--chmod", "0755", str(inside),
-              "--bind", str(scratch / "course"), str(inside / "course"),
-              "--bind", str(state), str(inside / "state"), "--bind", str(homes), "/home"]
+    walls += ["--bind", str(scratch / "srv"), "/srv", "--bind", str(scratch / "homes"), "/home"]
     for name in accounts:
         walls += ["--ro-bind", str(scratch / name), f"/etc/{name}"]
-    walls += ["--die-with-parent", "--chdir", str(inside / "state")]
-    # An editable install names the package's own folder: the course's cannot be listed, so a path would not find it.
-    (state / "path").mkdir()
-    (state / "path" / "convcraft").symlink_to(inside / "course" / "convcraft")
-    variables = {**environment(inside / "state/path", state / "home"), "HOME": str(inside / "state/home"),
-                 "CONVCRAFT_STUDENTS": "ada ben",
-                 "CONVCRAFT_STATE": str(inside / "state/hub")}
-    command = [*walls, sys.executable, "-m", "jupyterhub", "-f", str(inside / "state/hub.py")]
-    url = f"http://127.0.0.1:{ports['port']}"
-    with served(command, f"{url}/hub/health", scratch / "hub.log", env=variables):
-        yield Hub(url, course, state, homes, token)
+    return walls

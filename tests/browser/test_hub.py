@@ -1,11 +1,8 @@
 """A class on one server, for real: a hub, a teacher, two students, one of whom looks where he should not."""
 
-import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -36,6 +33,25 @@ for path in {files}:
 print("FOUND", found, "FORBIDDEN", sorted(forbidden))
 """
 
+TAKE_THE_EXCHANGE = """
+import os
+exchange = os.environ["CONVCRAFT_EXCHANGE"]
+course = f"{exchange}/convcraft"
+taken = f"{exchange}/taken"
+for attempt in (lambda: os.rename(course, taken), lambda: os.rename(f"{course}/inbound", taken),
+                lambda: os.rmdir(f"{course}/inbound"), lambda: os.mkdir(f"{course}/more"),
+                lambda: os.chmod(exchange, 0o777), lambda: os.chmod(course, 0o777)):
+    try: print(attempt())
+    except OSError as error: print(type(error).__name__)
+"""
+GRADE_IN_A_SHELL = """
+import os, subprocess
+os.umask(0o022)  # as over SSH
+done = subprocess.run(["convcraft", "grade", "--everything", "--course", "/srv/convcraft/course"],
+                      capture_output=True, text=True)
+print(done.stdout, done.stderr)
+"""
+
 
 @pytest.fixture(scope="module")
 def hub():
@@ -44,10 +60,17 @@ def hub():
     need(os.getuid() == 0, "root", "the hub's servers run as users of their own: run the test as root")
     scratch = Path(tempfile.mkdtemp(prefix="convcraft-hub-"))
     try:
-        with hubs.running(scratch) as running:
-            yield running
+        running = hubs.Hub(scratch)
+        running.start()
+        yield running
+        running.stop()
     finally:
         shutil.rmtree(scratch)
+
+
+def closed(path: Path) -> bool:
+    """Whether nobody but owner and group can do anything with it."""
+    return not path.stat().st_mode & 0o007
 
 
 def answer(person, sources: dict[str, str]) -> None:
@@ -65,6 +88,15 @@ def fetched(person) -> dict:
     """What the Assignment List shows of the chapter, by status."""
     listed = person.get("/assignments", course_id="convcraft").json()["value"]
     return {item["status"]: item for item in listed if item["assignment_id"] == CHAPTER}
+
+
+def test_a_student_cannot_take_the_exchanges_place(hub):
+    """Before anything is released: whoever put his own folder there would get what the others submit."""
+    shown = hub.login("ben").run(TAKE_THE_EXCHANGE)
+    assert shown.split() == ["PermissionError"] * 6, shown
+    modes = {name: (hub.exchange / name).stat().st_mode & 0o7777
+             for name in (".", "convcraft", "convcraft/outbound", "convcraft/inbound", "convcraft/feedback")}
+    assert list(modes.values()) == [0o1777, 0o755, 0o755, 0o2733, 0o711]
 
 
 def test_a_week_of_a_class(hub):
@@ -98,18 +130,20 @@ def test_a_week_of_a_class(hub):
         assert fetched(student)["submitted"]["submissions"][0]["timestamp"]
 
     assert teacher.post(f"/formgrader/api/assignment/{CHAPTER}/collect")["success"]
-    for student in ("ada", "ben"):
-        graded = teacher.post(f"/formgrader/api/submission/{CHAPTER}/{student}/autograde")
-        assert graded["success"], graded
+    graded = teacher.post(f"/formgrader/api/submission/{CHAPTER}/ada/autograde")
+    assert graded["success"], graded
+    assert "Wrote 2 pages" in teacher.run(GRADE_IN_A_SHELL)
     marks = {item["student"]: item["score"] for item in teacher.get(f"/formgrader/api/submissions/{CHAPTER}").json()}
     assert marks["ada"] == 100
     assert 0 <= marks["ben"] < exercise.points
 
-    for step in ("generate_feedback", "release_feedback"):
-        assert teacher.post(f"/formgrader/api/assignment/{CHAPTER}/{step}")["success"]
-    for student in (ada, ben):
-        assert student.post("/assignments/fetch_feedback", course_id="convcraft", assignment_id=CHAPTER)["success"]
-    (page,) = (hub.homes / "ben" / CHAPTER / "feedback").rglob("*.html")
+    for steps in (["release_feedback"], ["generate_feedback", "release_feedback"]):  # the shell's, the formgrader's
+        for step in steps:
+            assert teacher.post(f"/formgrader/api/assignment/{CHAPTER}/{step}")["success"]
+        for student in (ada, ben):
+            assert student.post("/assignments/fetch_feedback", course_id="convcraft", assignment_id=CHAPTER)["success"]
+        (page,) = (hub.homes / "ben" / CHAPTER / "feedback").rglob("*.html")
+        assert ("<!-- made from" in page.read_text()) == (len(steps) == 1)
     text = page.read_text()
     assert mistake.sentence.split(". ")[0].replace("'", "&#39;") in text or mistake.sentence.split(". ")[0] in text
     assert "BEGIN SOLUTION" not in text
@@ -123,12 +157,11 @@ def test_a_student_cannot_read_what_is_not_his(hub):
              f"/srv/convcraft/course/solutions/{CHAPTER}.ipynb",
              f"/srv/convcraft/course/submitted/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
              f"/srv/convcraft/course/autograded/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
+             f"/srv/convcraft/course/feedback/ada/{CHAPTER}/{NOTEBOOK}.html",
              f"/home/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
-             "/home/ada/diary.txt", "/srv/convcraft/state/hub/hub.sqlite",
-             "/srv/convcraft/state/hub/cookie_secret"]
-    inside = {path.replace("/srv/convcraft/course", str(hub.course)).replace("/srv/convcraft/state", str(hub.state))
-              .replace("/home", str(hub.homes)) for path in files}
-    assert not [path for path in inside if not Path(path).exists()]  # they are all there to be read
+             "/home/ada/diary.txt", "/srv/convcraft/hub/hub.sqlite", "/srv/convcraft/hub/cookie_secret"]
+    outside = {path.replace("/srv", str(hub.srv)).replace("/home", str(hub.homes)) for path in files}
+    assert not [path for path in outside if not Path(path).exists()]  # they are all there to be read
     shown = ben.run(READ_EVERYTHING.format(places=["/srv", "/home/ada"], wanted=[b"ada's own words"], files=files))
     assert shown.startswith("FOUND []"), shown
     listed = ben.run("import os\nfor part in ('inbound', 'feedback'):\n"
@@ -154,19 +187,31 @@ def test_a_servers_memory_has_a_limit_that_holds(hub):
     assert ben.get("/api/status").status_code == 200
 
 
+def test_a_hub_closes_what_was_opened_and_shows_no_exam_where_none_shall_be(hub):
+    hub.stop()
+    opened = [hub.course / name for name in ("source", "gradebook.db", "submitted", "autograded", "feedback")]
+    for path in opened:
+        path.chmod(0o755)
+    hub.start(DIAGNOSE=False)
+    assert all(map(closed, opened))
+    shown = hub.login("ben").run("import os\nfrom convcraft import examine\nexamine('conv2d', None)\n"
+                                 "os.environ['CONVCRAFT_EXAMS'] = '/srv/convcraft/exams'\nexamine('conv2d', None)")
+    assert re.search(r"No exam can be reached from here.*no exercise 'conv2d'", shown, re.S), shown
+
+
+def test_a_hub_does_not_start_on_somebody_elses_exchange(hub):
+    hub.stop()
+    os.chown(hub.exchange / "convcraft", hubs.USERS["ben"], hubs.USERS["ben"])
+    with pytest.raises(pytest.fail.Exception, match="convcraft: is no folder of teacher's"):
+        hub.start()
+    os.chown(hub.exchange / "convcraft", hubs.USERS["teacher"], hubs.USERS["teacher"])
+
+
 def test_idle_servers_are_stopped(hub):
+    hub.stop()
+    hub.start(IDLE=3)
     hub.login("ben")
-    assert "ben" in hub.servers()
-    culler = [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=1", "--cull-every=1"]
-    process = subprocess.Popen(culler, stdout=(hub.state / "culler.log").open("w"), stderr=subprocess.STDOUT, env={
-        **os.environ, "JUPYTERHUB_API_TOKEN": hub.token, "JUPYTERHUB_API_URL": f"{hub.url}/hub/api"})
-    try:
-        until = time.monotonic() + 60
-        while "ben" in hub.servers():
-            assert time.monotonic() < until, (hub.state / "culler.log").read_text()
-            time.sleep(0.5)
-    finally:
-        process.terminate()
-        process.wait(10)
-    config = (hub.course / "deploy/jupyterhub_config.py").read_text()
-    assert "jupyterhub_idle_culler" in config and "delete:servers" in json.dumps(config)
+    until = time.monotonic() + 60
+    while "ben" in hub.servers():
+        assert time.monotonic() < until, (hub.scratch / "hub.log").read_text()[-3000:]
+        time.sleep(0.5)
