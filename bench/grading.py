@@ -16,6 +16,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
@@ -25,7 +26,7 @@ import attacks
 import click
 import section
 from made_up import SEALED, course, stock, submit, without_demos
-from measure import Cost, cost, memory
+from measure import Cost, Memory, cost, memory
 from rich.console import Console
 
 from convcraft.build.source import Chapter
@@ -34,6 +35,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("speed", "memory", "extras", "growth", "attacks")
 _SEED = 1
 _NO_MARKS = "gradebook-without-marks.db"
+_NAMES = {"stock": "stock `nbgrader autograde`", "one": "`convcraft grade`, one worker",
+          "two": "`convcraft grade`, two workers", "floor": "floor: the cells in bare forks"}
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,19 @@ class Bench:
         shutil.copy(chapter.root / "gradebook.db", chapter.root / _NO_MARKS)
         return chapter
 
-    def grade(self, course: Path, *options: str) -> Cost:
+    def grade(self, course: Path, *options: str, measure: Callable = cost) -> Cost | Memory:
         """One run of `convcraft grade`, from nothing to marks."""
-        return _must(cost([_program("convcraft"), "grade", "--course", str(course), "--json", *options], course))
+        _forget_marks(course)
+        return _must(measure([_program("convcraft"), "grade", "--course", str(course), "--json", *options], course))
 
-    def autograde(self, course: Path) -> Cost:
+    def autograde(self, course: Path, measure: Callable = cost) -> Cost | Memory:
         """One run of stock `nbgrader autograde`."""
-        return _must(cost([_program("nbgrader"), "autograde", self.chapter], course,
-                          CONVCRAFT_EXAMS=str(course / SEALED)))
+        return _must(measure([_program("nbgrader"), "autograde", self.chapter], course,
+                             CONVCRAFT_EXAMS=str(course / SEALED)))
+
+    def floor(self, course: Path, measure: Callable = cost) -> Cost | Memory:
+        """One run of the floor."""
+        return _must(measure([sys.executable, str(ROOT / "bench/floor.py"), str(course), self.chapter], course))
 
 
 def speed(bench: Bench) -> list[str]:
@@ -88,21 +96,17 @@ def speed(bench: Bench) -> list[str]:
     ours = bench.made("ours", bench.students).root
     theirs = bench.made("theirs", bench.stock).root
     stock(theirs)
-    floor_command = [sys.executable, str(ROOT / "bench/floor.py"), str(ours), bench.chapter]
     runs: dict[str, list[Run]] = {"floor": [], "one": [], "two": []}
     for _ in range(bench.repeat):
-        runs["floor"].append(Run(_must(cost(floor_command, ours)), bench.students))
+        runs["floor"].append(Run(bench.floor(ours), bench.students))
         for who, workers in (("one", "1"), ("two", "2")):
-            _forget_marks(ours)
             run = bench.grade(ours, "--workers", workers)
             runs[who].append(Run(run, bench.students, statistics.mean(_steps(ours, bench.chapter))))
     found = {who: sorted(several, key=lambda run: run.wall)[len(several) // 2] for who, several in runs.items()}
     found["stock"] = Run(bench.autograde(theirs), bench.stock, statistics.mean(_steps(theirs, bench.chapter)))
-    rows = [("stock `nbgrader autograde`", "stock"), ("`convcraft grade`, one worker", "one"),
-            ("`convcraft grade`, two workers", "two"), ("floor: the cells in bare forks", "floor")]
     lines = ["| | submissions | wall, s each | of it once it runs | CPU, s each | times stock |",
              "| --- | --: | --: | --: | --: | --: |"]
-    for name, who in rows:
+    for who, name in _NAMES.items():
         run = found[who]
         pace = f"{run.pace:.3f}" if run.pace else ""
         lines.append(f"| {name} | {run.count} | {run.wall:.3f} | {pace} | {run.cpu:.3f} | "
@@ -116,14 +120,16 @@ def speed(bench: Bench) -> list[str]:
 
 
 def footprint(bench: Bench) -> list[str]:
-    """Memory at its worst."""
-    ours = bench.made("memory", min(bench.students, 10)).root
-    command = [_program("convcraft"), "grade", "--course", str(ours), "--json"]
-    lines = ["| | whole, MB | a child adds, MB |", "| --- | --: | --: |"]
-    for workers in ("1", "2"):
-        _forget_marks(ours)
-        found = memory([*command, "--workers", workers], ours)
-        lines.append(f"| workers: {workers} | {found.whole / 1e6:.0f} | {found.child / 1e6:.0f} |")
+    """Memory at its worst, everybody's of the same submissions."""
+    count = min(bench.students, 10)
+    ours, theirs = bench.made("memory", count).root, bench.made("memory-stock", count).root
+    stock(theirs)
+    found = {"stock": bench.autograde(theirs, memory), "one": bench.grade(ours, "--workers", "1", measure=memory),
+             "two": bench.grade(ours, "--workers", "2", measure=memory), "floor": bench.floor(ours, memory)}
+    lines = ["| | submissions | whole, MB | a child adds, MB |", "| --- | --: | --: | --: |"]
+    for who, name in _NAMES.items():
+        child = f"{found[who].child / 1e6:.0f}" if found[who].child else ""
+        lines.append(f"| {name} | {count} | {found[who].whole / 1e6:.0f} | {child} |")
     return lines
 
 
@@ -136,7 +142,6 @@ def extras(bench: Bench) -> list[str]:
         theirs = bench.made(f"theirs-{demos}", count, demos=demos).root
         stock(theirs)
         seconds["ours", demos], seconds["theirs", demos] = bench.grade(ours).wall, bench.autograde(theirs).wall
-    _forget_marks(ours)
     seconds["ours", "feedback"] = bench.grade(ours, "--feedback").wall - seconds["ours", True]
     seconds["theirs", "feedback"] = _must(
         cost([_program("nbgrader"), "generate_feedback", bench.chapter], theirs)).wall
@@ -187,7 +192,7 @@ def _program(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def _must(run: Cost) -> Cost:
+def _must(run: Cost | Memory) -> Cost | Memory:
     if run.status:
         raise click.ClickException(f"a run ended with status {run.status}:\n{run.output[-3000:]}")
     return run

@@ -32,11 +32,13 @@ class Memory:
 
     Attributes:
         whole: all processes together, pages that they share counted once.
-        child: what one child of the warm process has to itself, the process that minds it included.
+        child: what one child of the warm process has to itself, the process that minds it included; 0 without one.
     """
 
     whole: int
     child: int
+    status: int
+    output: str
 
 
 def cost(command: list[str], folder: Path, **environment: str) -> Cost:
@@ -59,7 +61,7 @@ def cost(command: list[str], folder: Path, **environment: str) -> Cost:
 
 
 def memory(command: list[str], folder: Path, **environment: str) -> Memory:
-    """Run `command` and measure its memory. The warm process is the one that bubblewrap starts."""
+    """Run `command` in `folder` and measure its memory. The warm process is the one that bubblewrap starts."""
     whole = most = 0
 
     def stare(tree: Tree) -> None:
@@ -72,8 +74,8 @@ def memory(command: list[str], folder: Path, **environment: str) -> Memory:
                 found = [facts.get(process.pid) or _memory(process) for process in family]  # some began just now
                 most = max(most, sum(each.uss for each in found if each))
 
-    _watch(command, folder, environment, stare, _STARE)
-    return Memory(whole, most)
+    _, status, output = _watch(command, folder, environment, stare, _STARE)
+    return Memory(whole, most, status, output)
 
 
 def _watch(command: list[str], folder: Path, environment: dict[str, str], look: Callable[[Tree], None],

@@ -50,6 +50,7 @@ _COMPARISON = {cst.LessThan: cst.LessThanEqual, cst.LessThanEqual: cst.LessThan,
 _NAMES = {"min": "max", "max": "min", "amin": "amax", "amax": "amin", "int": "float", "float": "int", "sum": "mean",
           "mean": "sum", "double": "float", "any": "all", "all": "any", "zeros": "ones", "ones": "zeros",
           "zeros_like": "ones_like", "ones_like": "zeros_like", "True": "False", "False": "True"}
+_DEFAULTS = [cst.Integer("0"), cst.Integer("1")]  # in place of None: one is false, the other an argument that may fit
 _IN_PLACE = {"add", "sub", "mul", "div", "clamp", "clamp_min", "relu", "neg", "exp", "sqrt", "abs", "masked_fill",
              "copy", "fill", "sigmoid", "tanh", "unsqueeze", "squeeze", "transpose"}
 _CALLS_TO_REMOVE = {"clone", "detach", "contiguous", "copy_", "item", "flatten", "double"}
@@ -130,6 +131,9 @@ class _Mutations(cst.CSTVisitor):
     def visit_While(self, node: cst.While) -> None:
         self._negate(node)
 
+    def visit_CompIf(self, node: cst.CompIf) -> None:
+        self._negate(node)
+
     def _negate(self, node) -> None:
         test = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
         self._add(node, node.with_changes(
@@ -164,6 +168,10 @@ class _Mutations(cst.CSTVisitor):
     def visit_Name(self, node: cst.Name) -> None:
         if node.value in _NAMES:
             self._add(node, cst.Name(_NAMES[node.value]))
+
+    def visit_Param(self, node: cst.Param) -> None:
+        if m.matches(node, m.Param(default=m.Name("None"))):
+            self._add(node, *(node.with_changes(default=default) for default in _DEFAULTS))
 
     def visit_Decorator(self, node: cst.Decorator) -> bool:
         self._add(node, cst.RemoveFromParent())

@@ -155,12 +155,11 @@ def write(chapters: list[Chapter], target: Path) -> None:
     for chapter in chapters:
         rows = "".join(f"<tr><td class=n>{count} of {of}</td><td><code>{e(name)}</code></td><td>{e(sentence)}</td></tr>"
                        for count, of, name, sentence in mistakes(chapter))
-        missing = f"<p>Handed in nothing: {e(', '.join(chapter.missing))}</p>" if chapter.missing else ""
         table = (f"<table><tr><th>students</th><th>exercise</th><th>what they were told</th></tr>{rows}</table>"
                  if rows else "<p>No known mistake was recognised.</p>")
         parts.append(f"<h2>{e(chapter.name)}</h2><p>{_counted(chapter)}, mean "
                      f"{mean(chapter.totals.values()):.0%} of the points, median {median(chapter.totals.values()):.0%}."
-                     f"</p>{_drawing(chapter)}<h3>Mistakes</h3>{table}{missing}")
+                     f"</p>{_drawing(chapter)}<h3>Mistakes</h3>{table}{_missing(chapter)}")
     times = "".join(f"<tr><td><code>{e(name)}</code></td><td class=n>{middle:.2f} s</td>"
                     f"<td class=n>{longest:.1f} s</td></tr>" for middle, longest, name in slowest(chapters))
     target.touch(0o600)  # it names students
@@ -175,6 +174,7 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse } td, th { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top }
 td.n { white-space: nowrap; text-align: right } img { max-width: 100%; background: white; border-radius: 4px }
+details { margin: 1rem 0 } summary { cursor: pointer }
 h2 { border-top: 1px solid #8888; padding-top: 1rem }
 """
 
@@ -209,6 +209,15 @@ def _drawing(chapter: Chapter) -> str:
     alt = "; ".join(f"{exercise.name}: " + ", ".join(
         f"{count} {label}" for count, label in zip(exercise.bands, BANDS, strict=True)) for exercise in exercises)
     return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def _missing(chapter: Chapter) -> str:
+    """Who handed in nothing: a sentence, or, where they are many, their number, with the names folded beneath."""
+    names = html.escape(", ".join(chapter.missing))
+    if len(chapter.missing) <= _NAMES:
+        return f"<p>Handed in nothing: {names}</p>" if names else ""
+    count = len(chapter.missing)
+    return f"<details><summary>Handed in nothing: {count} of {count + len(chapter.totals)}</summary>{names}</details>"
 
 
 def _counted(chapter: Chapter) -> str:

@@ -72,8 +72,9 @@ def in_answer(code: str) -> Callable[[Path], dict]:
 
 
 _PRELUDE = """
-import os, sys, time
+import ctypes, os, sys, time
 ROOT, MINE = {root!r}, {mine!r}
+ctypes.CDLL(None).prctl(15, MINE.encode())  # its name, and that of all it forks
 SEALED = not os.path.exists(ROOT)
 STOP = time.time() + 60  # should nobody stop this
 """
@@ -479,22 +480,31 @@ open(os.path.join(tempfile.gettempdir(), MINE), "w").close()
 print("FO" "UND" if wrote else "nothing", wrote)"""))
 
 
-def network(tcp: int, udp: int, path: str) -> None:
-    """Registers the attack on the listeners that a test has opened."""
-    register("network", cell_first(f"""
-import socket
+def reaching(tcp: int, udp: int, dns: int, path: str, abstract: str) -> str:
+    """Code that calls on listeners: three ports of the loopback, a socket's path, an abstract one's name."""
+    return f"""
+import socket, struct
 reached = []
-def attempt(kind, family, kind_of, address):
+def attempt(kind, family, kind_of, address, data=b"hello"):
     try:
         with socket.socket(family, kind_of) as s:
-            s.settimeout(1); s.connect(address); s.send(b"hello"); reached.append(kind)
+            s.settimeout(1); s.connect(address)
+            for _ in range(2): s.send(data)  # of a datagram, the second one says whether somebody was there
+            reached.append(kind)
     except OSError: pass
+name = b"".join(bytes([len(label)]) + label for label in (b"stolen", b"example", b""))
+query = struct.pack("!6H", 0x4d1e, 0x0100, 1, 0, 0, 0) + name + struct.pack("!2H", 1, 1)  # one question: A, IN
 attempt("TCP", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", {tcp}))
 attempt("UDP", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", {udp}))
-attempt("DNS", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", {udp}))
+attempt("DNS", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", {dns}), query)
 attempt("Unix", socket.AF_UNIX, socket.SOCK_STREAM, {path!r})
-attempt("abstract", socket.AF_UNIX, socket.SOCK_STREAM, "\\0{MINE}")
-print("FO" "UND" if set(reached) & {{"TCP", "Unix", "abstract"}} else "nothing", reached)"""))
+attempt("abstract", socket.AF_UNIX, socket.SOCK_STREAM, {abstract!r})
+print("FO" "UND" if reached else "nothing", reached)"""
+
+
+def network(*listeners) -> None:
+    """Registers the attack on the listeners that a test has opened."""
+    register("network", cell_first(reaching(*listeners)))
 
 
 # --- bringing it down ----------------------------------------------------------------------------------------------
@@ -575,11 +585,9 @@ display(Image(data=b"\\x89PNG\\r\\n\\x1a\\n" + os.urandom(50 * 2**20), format="p
 from IPython.display import HTML, Javascript, display
 display(HTML("<script>stolen()</script>"), Javascript("stolen()"))""",
     "left_behind": """
-import ctypes
 if not os.fork():
     os.setsid()
     if not os.fork():
-        ctypes.CDLL(None).prctl(15, MINE.encode())
         while time.time() < STOP: time.sleep(0.1)
     os._exit(0)""",
 }

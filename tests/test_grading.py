@@ -5,9 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 
 import grading_course as toy
+import psutil
 import pytest
 from click.testing import CliRunner
 from nbgrader.api import Gradebook
@@ -15,7 +18,7 @@ from nbgrader.api import Gradebook
 from convcraft.cli import ROOT, main
 from convcraft.grading.grade import grade
 from convcraft.grading.mark import Course
-from convcraft.grading.run import Limits
+from convcraft.grading.run import Limits, follow_parent
 
 pytestmark = pytest.mark.xdist_group("grading")
 
@@ -95,6 +98,24 @@ def test_nbgraders_own_command_gives_the_same_marks(unmarked, marked, tmp_path):
                          capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
     for student in ACCIDENTS:
+        assert toy.rows(root, student) == toy.rows(marked, student)
+        assert toy.graded_notebook(root, student) == toy.graded_notebook(marked, student)
+
+
+def test_an_executor_of_ones_own_gives_the_same_marks(unmarked, marked, tmp_path):
+    root = toy.copied(unmarked, tmp_path / "course")
+    students = ["right", "unanswered", "prints", "endless-loop", "python-dies-in-an-answer"]
+    course = Course(root, root / "source", limits=Limits(2.0, 512 * 2**20))
+    resource_tracker.ensure_running()  # spawning starts it, and it stays
+    before = set(psutil.Process().children(recursive=True))
+    # Nothing is inherited by spawned workers: as on another machine, each starts its own warm process.
+    with ProcessPoolExecutor(2, get_context("spawn"), initializer=follow_parent) as executor:
+        summary = grade(root, students=students, workers=2, course=course, executor=executor)
+        family = set(psutil.Process().children(recursive=True)) - before
+    assert len(family) > 2
+    assert not psutil.wait_procs(family, timeout=20)[1]
+    assert sorted(item.student for item in summary.graded) == sorted(students) and not summary.problems
+    for student in students:
         assert toy.rows(root, student) == toy.rows(marked, student)
         assert toy.graded_notebook(root, student) == toy.graded_notebook(marked, student)
 

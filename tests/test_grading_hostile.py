@@ -1,8 +1,12 @@
 """Nobody's code gains a mark, touches another's, or stops the batch."""
 
+import contextlib
 import json
+import os
+import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import grading_course as toy
@@ -27,30 +31,55 @@ def _course(root: Path) -> Course:
     return Course(root, root / "source", limits=Limits(seconds=2.0, memory=512 * 2**20))
 
 
+@contextlib.contextmanager
+def _listening(folder: Path, abstract: str) -> Iterator[tuple[list[socket.socket], tuple]]:
+    """Sockets for TCP, UDP, DNS, a path and an abstract name; and where they are, as `hostile.reaching` takes it."""
+    path, loopback, datagram = str(folder / "s"), ("127.0.0.1", 0), (socket.AF_INET, socket.SOCK_DGRAM)
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for kind, address in (((socket.AF_INET, socket.SOCK_STREAM), loopback), (datagram, loopback),
+                              (datagram, loopback), ((socket.AF_UNIX, socket.SOCK_STREAM), path),
+                              ((socket.AF_UNIX, socket.SOCK_STREAM), abstract)):
+            each = stack.enter_context(socket.socket(*kind))
+            each.bind(address)
+            each.setblocking(False)
+            if each.type == socket.SOCK_STREAM:
+                each.listen()
+            opened.append(each)
+        yield opened, (*(each.getsockname()[1] for each in opened[:3]), path, abstract)
+
+
 @pytest.fixture(scope="session")
 def listeners(tmp_path_factory):
-    """Sockets that nobody must reach."""
-    path = str(tmp_path_factory.mktemp("socket") / "s")
-    tcp, udp, unix, abstract = (socket.socket(family, kind) for family, kind in (
-        (socket.AF_INET, socket.SOCK_STREAM), (socket.AF_INET, socket.SOCK_DGRAM),
-        (socket.AF_UNIX, socket.SOCK_STREAM), (socket.AF_UNIX, socket.SOCK_STREAM)))
-    for each, address in ((tcp, ("127.0.0.1", 0)), (udp, ("127.0.0.1", 0)), (unix, path),
-                          (abstract, f"\0{hostile.MINE}")):
-        each.bind(address)
-        each.setblocking(False)
-    for each in (tcp, unix, abstract):
-        each.listen()
-    yield tcp, udp, unix, abstract
-    for each in (tcp, udp, unix, abstract):
-        each.close()
+    """Sockets that nobody must reach, and where they are."""
+    with _listening(tmp_path_factory.mktemp("socket"), f"\0{hostile.MINE}") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
-def graded(tmp_path_factory, listeners, toy_root):
+def nothing_survives():
+    """Whatever an attack has left is ended when the tests are."""
+    yield
+    for pid in _left():
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _left() -> list[int]:
+    """The processes that bear an attack's name."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if path.read_text().strip() == hostile.MINE:
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.fixture(scope="session")
+def graded(tmp_path_factory, listeners, toy_root, nothing_survives):
     """The attacked class, graded; and how long it took."""
     root = toy.copied(toy_root, tmp_path_factory.mktemp("hostile") / "course")
-    tcp, udp, unix, _ = listeners
-    hostile.network(tcp.getsockname()[1], udp.getsockname()[1], unix.getsockname())
+    hostile.network(*listeners[1])
     _hand_in_honestly(root)
     for attack in hostile.ATTACKS:
         attack.place(root, f"h-{attack.name}")
@@ -96,19 +125,24 @@ def test_the_others_are_as_if_alone(graded, toy_root, tmp_path):
 
 
 def test_nobody_was_reached(graded, listeners):
-    for listener in listeners:
+    for listener in listeners[0]:
         with pytest.raises(BlockingIOError):
             listener.recv(1) if listener.type == socket.SOCK_DGRAM else listener.accept()
 
 
+def test_without_walls_all_would_have_been_reached(tmp_path, capsys):
+    abstract = f"\0{hostile.MINE}-open"
+    with _listening(tmp_path, abstract) as (sockets, places):
+        exec(hostile.reaching(*places), {})
+        assert capsys.readouterr().out.strip() == "FOUND ['TCP', 'UDP', 'DNS', 'Unix', 'abstract']"
+        question = sockets[2].recv(512)
+    assert question[4:6] == b"\0\1" and b"\6stolen\7example\0" in question
+    exec(hostile.reaching(*places), {})  # nobody listens any more
+    assert capsys.readouterr().out.strip() == "nothing []"
+
+
 def test_nothing_stays_behind(graded):
-    names = []
-    for path in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            names.append(path.read_text().strip())
-        except OSError:
-            continue
-    assert hostile.MINE not in names
+    assert not _left()
     assert not list(Path("/tmp").glob(f"{hostile.MINE}*"))
 
 

@@ -1,12 +1,14 @@
 """Every exercise, now and later: who answers, gets what."""
 
+import textwrap
 from functools import cache
 
 import pytest
-from conftest import CHAPTERS, EXERCISES
+from conftest import CHAPTERS, EXERCISES, messages
 
 from convcraft.build.prove import answers, examined, prove
 from convcraft.exam import load_course
+from convcraft.exam.present import text
 from convcraft.exam.sealed import load_sealed, seal
 
 pytestmark = pytest.mark.xdist_group("held table")
@@ -17,9 +19,26 @@ SECRET_SEEDS = (7, 20260101)
 @pytest.mark.parametrize(("chapter", "name"), EXERCISES)
 def test_who_answers_gets_what(chapter, name):
     solutions, stubs = _answers(chapter)
-    wrong = [f"{item.who}: {item.complaint} ({item.verdict.points})"
-             for item in prove(chapter.exercises[name], solutions[name], stubs[name]) if item.complaint]
+    proved = list(prove(chapter.exercises[name], solutions[name], stubs[name]))
+    wrong = [f"{item.who}: {item.complaint} ({item.verdict.points})" for item in proved if item.complaint]
     assert not wrong
+    for item in proved:
+        _tells_all_in_four_lines(item.verdict)
+
+
+def _tells_all_in_four_lines(verdict):
+    failed = [row for row in verdict.rows if not row.passed]
+    shown = messages(text(verdict))
+    for message in shown:
+        assert len(message.splitlines()) <= 4 and max(map(len, message.splitlines())) <= 120, message
+    told = [" ".join(message.split()) for message in shown]
+    assert all(row.diagnosis in " ".join(told) for row in failed)
+    if len(failed) > 1 == len(shown):  # one row for all
+        return
+    for row, message in zip(failed, told, strict=True):
+        assert message.startswith(row.name)
+        assert " ".join(row.detail.split())[:60] in message
+        assert f"The task says: “{row.says[:40]}" in message
 
 
 @pytest.mark.parametrize("seed", SECRET_SEEDS)
@@ -43,7 +62,7 @@ def test_an_exercise_is_well_furnished(chapter, name):
     assert len(exercise.alternatives) >= 3
     names = [aspect.name for aspect in exercise.aspects()]
     assert len(set(names)) == len(names)
-    assert all(len(sentence) <= 300 for sentence in sentences)
+    assert all(len(textwrap.wrap(sentence, 94)) <= 2 for sentence in sentences)
 
 
 @pytest.mark.parametrize(("chapter", "name"), EXERCISES)

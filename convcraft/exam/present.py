@@ -9,6 +9,8 @@ from convcraft.exam.picture import picture
 
 _WIDTH = 100
 _NAME = 22
+_MESSAGE = 94  # columns of what is said of a failed aspect; a diagnosis has two lines of them at most
+_LINES = 4
 _PICTURES = 3
 _AGAIN = "The same mistake."
 
@@ -24,12 +26,13 @@ def points(value: float) -> str:
 
 
 def text(verdict: Verdict) -> str:
-    """The verdict as a table of at most 100 columns."""
+    """The verdict as a table of at most 120 columns. A failed aspect takes four lines at most, that of its name too."""
     score = f"{points(verdict.points)} of {verdict.max_points} points"
     lines = [verdict.exercise + score.rjust(80 - len(verdict.exercise))]
     for row in _rows(verdict):
         mark = "✓" if row.passed else "✗"
-        wrapped = [line for part in _sentences(row) for line in _wrap(part, row)] or [""]
+        parts = [_wrap(row.says, _WIDTH - _NAME - 4, 2)] if row.passed else _message(row)
+        wrapped = [line for part in parts for line in part] or [""]
         lines.append(f"  {mark} {row.name.ljust(_NAME - 1)} {wrapped[0]}")
         if len(row.name) > _NAME - 1:
             lines[-1:] = [f"  {mark} {row.name}", " " * (_NAME + 4) + wrapped[0]]
@@ -43,12 +46,6 @@ def text(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _wrap(part: str, row: Row) -> list[str]:
-    """A diagnosis in full, anything else in two lines."""
-    limit = {} if part == row.diagnosis else {"max_lines": 2, "placeholder": " …"}
-    return textwrap.wrap(part, _WIDTH - _NAME - 4, **limit)
-
-
 def html(verdict: Verdict) -> str:
     """The verdict as a table, with yours, expected and difference drawn for tensors that differ.
 
@@ -58,7 +55,7 @@ def html(verdict: Verdict) -> str:
     body, drawn = [], 0
     for row in _rows(verdict):
         mark, colour, word = ("✓", "#1a7f37", "passed") if row.passed else ("✗", "#c5221f", "failed")
-        first, *rest = _sentences(row)
+        first, *rest = [row.says] if row.passed else map(" ".join, _message(row))
         cell = f'<span style="{"opacity:.75" if row.passed else "font-weight:600"}">{e(first)}</span>'
         cell += "".join(f'<div style="opacity:.85">{e(part)}</div>' for part in rest)
         if row.diagnosis != _AGAIN and drawn < _PICTURES and (drawing := _drawing(row)):
@@ -100,13 +97,21 @@ def _rows(verdict: Verdict) -> list[Row]:
     return shown
 
 
-def _sentences(row: Row) -> list[str]:
-    if row.passed:
-        return [row.says]
-    parts = [row.diagnosis, row.detail]
-    if row.says:
-        parts.append(f"The task says: “{row.says}”")
-    return [part for part in parts if part]
+def _message(row: Row) -> list[list[str]]:
+    """The lines of what is said of a failed aspect: the diagnosis, what differs, what the task says.
+
+    They are four at most, and each part has one at least. The earlier a part, the more it may take; what does not fit
+    ends in "…".
+    """
+    parts = [part for part in (row.diagnosis, row.detail, row.says and f"The task says: “{row.says}”") if part]
+    message: list[list[str]] = []
+    for later, part in zip(reversed(range(len(parts))), parts, strict=True):
+        message.append(_wrap(part, _MESSAGE, _LINES - later - sum(map(len, message))))
+    return message
+
+
+def _wrap(part: str, width: int, lines: int) -> list[str]:
+    return textwrap.wrap(" ".join(part.split()), width, max_lines=lines, placeholder=" …", break_on_hyphens=False)
 
 
 def _drawing(row: Row) -> str:

@@ -953,9 +953,8 @@ def takes_the_first_picture(grad_out, x, weight, stride=1, padding=0):
             _grad_weight(grad_out[:1], x[:1], weight, stride, padding), grad_out.sum((0, 2, 3)))
 
 
-@conv2d_backward.misconception("For `grad_x` the kernel was laid down flipped (or, seen as a convolution over "
-                               "`grad_out`, it was not flipped though it must be). What weight (i, j) took from a "
-                               "place goes back to that same place.")
+@conv2d_backward.misconception("For `grad_x` the kernel was laid down flipped (as a convolution over `grad_out`: not "
+                               "flipped). What weight (i, j) took from a place goes back to that same place.")
 def forgets_to_flip(grad_out, x, weight, stride=1, padding=0):
     return (_grad_x(grad_out, x, weight.flip(2, 3), stride, padding),
             _grad_weight(grad_out, x, weight, stride, padding), grad_out.sum((0, 2, 3)))

@@ -125,9 +125,8 @@ def max_forgets_the_kernel_in_the_size(x, kernel_size, stride=None, padding=0):
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
-@max_pool2d.misconception(
-    "The last window that fits was dropped: one row and one column are missing. From the first start to the last "
-    "there are (H + 2·padding − kernel) // stride steps, and one start more than steps.")
+@max_pool2d.misconception("The last window that fits was dropped: a row and a column are missing. From the first "
+                          "start to the last there are (H + 2·padding − kernel) // stride steps, and one start more.")
 def max_drops_the_last_window(x, kernel_size, stride=None, padding=0):
     return F.max_pool2d(x, kernel_size, stride, padding)[:, :, :-1, :-1]
 
@@ -289,9 +288,8 @@ def avg_always_counts_the_border(x, kernel_size, stride=None, padding=0, count_i
     return F.avg_pool2d(x, kernel_size, stride, padding)
 
 
-@avg_pool2d.misconception(
-    "The border was left out of the count although nobody asked for that. Unless `count_include_pad` is given, it is "
-    "True: the border's zeros count, and the divisor is the same everywhere.")
+@avg_pool2d.misconception("The border was left out of the count although nobody asked for it. `count_include_pad` is "
+                          "True unless it is given: the border's zeros count, and the divisor is always the same.")
 def avg_never_counts_the_border(x, kernel_size, stride=None, padding=0, count_include_pad=True):
     return F.avg_pool2d(x, kernel_size, stride, padding, count_include_pad=False)
 
@@ -1290,9 +1288,9 @@ def bilinear_flag_turned_round(x, scale_factor, align_corners=False):
     return _upsample_bilinear(x, scale_factor, not align_corners)
 
 
-@upsample_bilinear.misconception(
-    "Source coordinates are i / scale_factor, so the pixels' top left corners coincide and the picture moves up and "
-    "left. Align centres: half a pixel is added before the division and taken off after it.")
+@upsample_bilinear.misconception("Source coordinates are i / scale_factor: the pixels' corners coincide, and the "
+                                 "picture moves up and left. Align centres: add half a pixel before the division, "
+                                 "take it off after.")
 def bilinear_without_half_pixels(x, scale_factor, align_corners=False):
     if align_corners:
         return _upsample_bilinear(x, scale_factor, True)
@@ -1317,9 +1315,8 @@ def bilinear_extrapolates(x, scale_factor, align_corners=False):
     return _interpolated(x, [_half_pixel(size, scale_factor) for size in x.shape[2:]], clamp=False)
 
 
-@upsample_bilinear.misconception(
-    "At the top and left your share is negative: the neighbour's index was clamped to 0, the coordinate was not, and "
-    "the line is drawn on beyond the first centre. Clamp the coordinate before you take it apart.")
+@upsample_bilinear.misconception("At the top and left your share is negative: the neighbour's index was clamped to 0, "
+                                 "the coordinate was not. Clamp the coordinate before you take it apart.")
 def bilinear_extrapolates_at_the_start(x, scale_factor, align_corners=False):
     if align_corners:
         return _upsample_bilinear(x, scale_factor, True)
@@ -1427,9 +1424,8 @@ def bilinear_divides_nothing_by_nothing(x, scale_factor, align_corners=False):
     return _upsample_bilinear(x, scale_factor, True) + bad
 
 
-@upsample_bilinear.misconception(
-    "Coordinates were computed in float32 whatever the dtype of `x`. With float64 pictures the weights are then wrong"
-    " in the eighth digit, and a gradient check fails: give arange the dtype of `x`.")
+@upsample_bilinear.misconception("Coordinates were computed in float32 whatever the dtype of `x`. For float64 "
+                                 "pictures the weights are wrong in the eighth digit: give arange the dtype of `x`.")
 def bilinear_with_float32_coordinates(x, scale_factor, align_corners=False):
     for dim in (2, 3):
         size = x.shape[dim]

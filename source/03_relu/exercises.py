@@ -38,17 +38,15 @@ def relu(impl, draw):
                  lambda: [impl(2 * draw.distinct(3, 4).double()), impl(2 * draw.distinct(5, 4).t())])
 
 
-@relu.misconception("`x` itself was changed. The caller still needs its numbers: a function without an underscore in "
-                    "its name gives a new tensor and leaves its input alone. Look for a method that ends in `_`, or "
-                    "an assignment into `x[...]`.")
+@relu.misconception("`x` itself was changed, and the caller still needs its numbers. Look for a method that ends in "
+                    "`_`, or an assignment into `x[...]`: a function without an underscore leaves its input alone.")
 def overwrites_x(x):
     x[x < 0] = 0
     return x
 
 
-@relu.misconception("Autograd cannot follow: the graph was cut, by `detach`, `.data`, NumPy, `no_grad`, by a mask "
-                    "returned in place of the numbers, or by building a fresh tensor. No layer below this one would "
-                    "ever learn.")
+@relu.misconception("Autograd cannot follow: the graph was cut by `detach`, `.data`, NumPy or `no_grad`, by returning "
+                    "a mask or building a fresh tensor. No layer below this one would ever learn.")
 def cuts_the_graph(x):
     return x.detach().clamp(min=0)
 
@@ -64,16 +62,14 @@ def leaks_below_zero(x):
     return torch.where(x > 0, x, 0.01 * x)
 
 
-@relu.misconception("`torch.max(x, 0)` is not the maximum of x and 0: its second argument is an axis, and it returns "
-                    "the largest values along that axis together with their places. Look for the function that "
-                    "compares element by element.")
+@relu.misconception("`torch.max(x, 0)` is not the maximum of x and 0: the 0 is an axis, and the largest values along "
+                    "it come back with their places. Look for the function that compares element by element.")
 def takes_the_maximum_along_an_axis(x):
     return torch.max(x, 0)
 
 
-@relu.misconception("`torch.max` with a number behind `x` takes it for an axis; its `.values` are the largest of each "
-                    "column. A whole axis is gone, and nothing was compared with 0. Look for the function that "
-                    "compares element by element.")
+@relu.misconception("`torch.max` takes the 0 for an axis; its `.values` are the largest of each column, and nothing "
+                    "was compared with 0. Look for the function that compares element by element.")
 def keeps_the_largest_of_each_column(x):
     return torch.max(x, 0).values
 
@@ -251,9 +247,8 @@ def builds_a_mask(x):
     return x
 
 
-@relu_.misconception("A second tensor as large as `x` was made on the way: the ReLU computed elsewhere and copied "
-                     "back, or zeros to compare with. The values are right, but not to need that memory is what an "
-                     "in-place function is for.")
+@relu_.misconception("The values are right, but a second tensor as large as `x` was made: a ReLU to copy back, or "
+                     "zeros to compare with. Not to need that memory is what an in-place function is for.")
 def copies_back(x):
     x.copy_(x.clamp(min=0))
     return x
@@ -448,9 +443,9 @@ class ForgetsTheChainRule(torch.autograd.Function):
         return (x > 0).to(grad_out.dtype)
 
 
-@ReLUFunction.misconception("`backward` handed the whole gradient on. Where `x` was not above 0, the result did not "
-                            "depend on it, so nothing may pass there. (If you compare the *output* with 0: it is "
-                            "never below, so ≥ lets everything pass.)")
+@ReLUFunction.misconception("`backward` handed on the whole gradient. Where `x` was not above 0, the result did not "
+                            "depend on it: nothing may pass there. (The *output* is never below 0, so ≥ lets "
+                            "everything pass.)")
 class PassesEverything(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -589,9 +584,9 @@ class SavesWholeNumbers(torch.autograd.Function):
         return grad_out * passed
 
 
-@ReLUFunction.misconception("A tensor was kept as an attribute, like `ctx.x = x`. Inputs and outputs belong in "
-                            "`ctx.save_for_backward`: only there does autograd notice that one was changed in place, "
-                            "and only there can it free the memory in time.")
+@ReLUFunction.misconception("A tensor was kept as an attribute, like `ctx.x = x`. It belongs in "
+                            "`ctx.save_for_backward`: only there is a change in place noticed, and the memory freed "
+                            "in time.")
 class KeepsAnAttribute(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -785,8 +780,8 @@ def cuts_the_graph_leaking(x, negative_slope=0.01):
     return torch.where(x > 0, x, negative_slope * x)
 
 
-@leaky_relu.misconception("The values are right, but the leak itself was cut out of the graph: on the negative side "
-                          "the gradient is 0, and a dead unit stays dead. The gradient through the leak is what it is "
+@leaky_relu.misconception("The values are right, but the leak was cut out of the graph: on the negative side the "
+                          "gradient is 0, and a dead unit stays dead. The gradient through the leak is what it is "
                           "there for.")
 def cuts_the_leak(x, negative_slope=0.01):
     return torch.where(x > 0, x, negative_slope * x.detach())
@@ -852,9 +847,9 @@ def sigmoid(impl, draw):
     yield aspect("habits", "float64 stays float64, a non-contiguous `x` is welcome, and `x` is left untouched.", kept)
 
 
-@sigmoid.misconception("This is the formula as it stands. Its value survives: 1/(1 + ∞) = 0. Its gradient does not: "
-                       "for a number far below 0, e⁻ˣ is infinite, and the chain rule multiplies that ∞ by 0, which "
-                       "is NaN. Never let `exp` see a large positive number.")
+@sigmoid.misconception("This is the formula as it stands. Far below 0, e⁻ˣ is infinite: the value survives, but in "
+                       "the gradient the chain rule multiplies ∞ by 0, which is NaN. Never let `exp` see a large "
+                       "number.")
 def takes_the_formula(x):
     return 1 / (1 + torch.exp(-x))
 
@@ -865,9 +860,8 @@ def divides_infinities(x):
     return torch.exp(x) / (1 + torch.exp(x))
 
 
-@sigmoid.misconception("`torch.where` chose the stable formula, but both were computed, and both have a gradient: the "
-                       "one not chosen gives 0 · ∞ = NaN. Make the input of `exp` safe before you choose, not the "
-                       "result afterwards.")
+@sigmoid.misconception("`torch.where` chose the stable formula, but both were computed, and the one not chosen has "
+                       "the gradient 0 · ∞ = NaN. Make the input of `exp` safe before you choose.")
 def chooses_too_late(x):
     return torch.where(x >= 0, 1 / (1 + torch.exp(-x)), torch.exp(x) / (1 + torch.exp(x)))
 
@@ -884,9 +878,8 @@ def computes_in_float64(x):
     return (1 / (1 + torch.exp(-x.double()))).to(x.dtype)
 
 
-@sigmoid.misconception("Everything is right but one point: at exactly 0 the gradient came out as 0, not 1/4. `abs` "
-                       "has the slope 0 at its corner, so has everything computed from |x|, and so has a 0.5 put in "
-                       "by hand. Choose between x and −x in another way.")
+@sigmoid.misconception("At exactly 0 the gradient came out as 0, not 1/4; all else is right. `abs` has the slope 0 at "
+                       "its corner, and so has a 0.5 put in by hand. Choose between x and −x in another way.")
 def trips_over_the_corner(x):
     z = torch.exp(-x.abs())
     return torch.where(x >= 0, 1 / (1 + z), z / (1 + z))
@@ -1074,9 +1067,8 @@ def dead_fraction(impl, draw):
                  none_and_all)
 
 
-@dead_fraction.misconception("You gave the share of zeros among all activations. Half of them may be 0 with every "
-                             "unit alive: a unit is dead only if it is silent for all examples. First decide for each "
-                             "unit, then count.")
+@dead_fraction.misconception("You gave the share of zeros among all activations. Half may be 0 with every unit alive: "
+                             "a dead unit is silent for all examples. First decide for each unit, then count.")
 def counts_zeros(activations):
     return (activations <= 0).float().mean().item()
 
@@ -1321,17 +1313,16 @@ def _fill(weight, deviation, generator):
         return weight.normal_(0, deviation, generator=generator)
 
 
-@kaiming_normal_.misconception("You divided by the fan-out, the number of outputs. In the forward pass, what counts "
-                               "is how many numbers are added up into one output: the fan-in. The first axis of a "
-                               "weight is its outputs.")
+@kaiming_normal_.misconception("You divided by the fan-out, the number of outputs (a weight's first axis). In the "
+                               "forward pass what counts is how many numbers are added up into one output: the fan-in.")
 def takes_fan_out(weight, negative_slope=0.0, generator=None):
     fan_out = weight.shape[0] * weight[0, 0].numel()
     return _fill(weight, (2 / ((1 + negative_slope**2) * fan_out)) ** 0.5, generator)
 
 
-@kaiming_normal_.misconception("The gain is missing: the variance is 1 / fan-in. ReLU throws away half of the signal, "
-                               "so each layer needs a 2 to make up for it; without it, 30 layers shrink the mean "
-                               "square to a billionth.")
+@kaiming_normal_.misconception("The gain is missing: the variance is 1 / fan-in. ReLU throws half of the signal away, "
+                               "and the 2 makes up for it; without it, 30 layers shrink the mean square to a "
+                               "billionth.")
 def forgets_the_gain(weight, negative_slope=0.0, generator=None):
     return _fill(weight, weight[0].numel() ** -0.5, generator)
 
@@ -1485,8 +1476,8 @@ def returns_its_data(weight, negative_slope=0.0, generator=None):
     return weight.data.normal_(0, (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator=generator)
 
 
-@kaiming_normal_.misconception("`requires_grad` was switched off to fill the parameter and never on again (`detach_()` "
-                               "does the same): the optimizer will leave this layer as it is. Keep autograd from "
+@kaiming_normal_.misconception("`requires_grad` was switched off to fill the parameter and never on again "
+                               "(`detach_()` does that, too): no optimizer will change this layer. Keep autograd from "
                                "looking for a moment only.")
 def stops_the_training(weight, negative_slope=0.0, generator=None):
     weight.requires_grad_(False)
@@ -1624,9 +1615,9 @@ def mixes_the_bias_in(net, x):
     return [sum(gradient.square().sum().item() for gradient in gradients) ** 0.5 for gradients in found]
 
 
-@layer_gradients.misconception("For a matrix, `torch.linalg.norm(g, 2)` is its largest singular value (the spectral "
-                               "norm), which is close to the L2 norm of its entries, but smaller. Look for the norm "
-                               "of a vector, or leave the 2 out.")
+@layer_gradients.misconception("For a matrix, `torch.linalg.norm(g, 2)` is the largest singular value (the spectral "
+                               "norm), smaller than the L2 norm of its entries. Look for the norm of a vector, or "
+                               "leave the 2 out.")
 def takes_the_spectral_norm(net, x):
     weights = [module.weight for module in net.modules() if isinstance(module, nn.Linear)]
     return [torch.linalg.norm(gradient, 2).item() for gradient in torch.autograd.grad(net(x).sum(), weights)]
@@ -1830,8 +1821,8 @@ def multiplies_relus(x):
     return F.relu(x) * F.relu(2 - x)
 
 
-@hat.misconception("The two slopes were added: a ReLU of x and one of 2 − x. Their sum is 2 on the whole interval and "
-                   "grows on both sides. Start at the left and ask at each corner by how much the slope changes.")
+@hat.misconception("Two slopes were added, a ReLU of x and one of 2 − x: their sum is 2 on the whole interval and "
+                   "grows on both sides. Start at the left and ask by how much the slope changes at each corner.")
 def adds_two_slopes(x):
     return F.relu(x) + F.relu(2 - x)
 
@@ -1849,8 +1840,7 @@ def forgets_the_first_relu(x):
 
 
 @hat.misconception("The values are right, but they were cut off from above (`clamp` with a `max`), which the task "
-                   "rules out. A ReLU has a floor and no ceiling; what bends the curve down is a ReLU with a negative "
-                   "factor.")
+                   "rules out. What bends the curve down is a ReLU with a negative factor.")
 def cuts_off_from_above(x):
     return F.relu(x.clamp(max=1)) - F.relu(x - 1).clamp(max=1)
 

@@ -1107,9 +1107,8 @@ def expands_twice(block, in_channels, channels, blocks, stride):
     return _stage(block, in_channels, channels * block.expansion, blocks, stride)
 
 
-@make_stage.misconception("The blocks after the first are packed into an `nn.Sequential` of their own. Their names are "
-                          "then `1.0`, `1.1` in place of `1`, `2`, and trained weights do not load: unpack them with a "
-                          "star.")
+@make_stage.misconception("The blocks after the first are in an `nn.Sequential` of their own. Their names are `1.0`, "
+                          "`1.1` in place of `1`, `2`, and trained weights do not load: unpack them with a star.")
 def nests_the_rest(block, in_channels, channels, blocks, stride):
     first, *rest = _stage(block, in_channels, channels, blocks, stride)
     return nn.Sequential(first, nn.Sequential(*rest)) if rest else nn.Sequential(first)

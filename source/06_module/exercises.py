@@ -153,8 +153,8 @@ class HoldsPlainTensors(nn.Module):
         return F.linear(x, self.weight, self.bias)
 
 
-@Linear.misconception("The weight is stored as (in_features, out_features). PyTorch keeps (out_features, in_features), "
-                      "one row an output, and transposes in forward; otherwise no saved `nn.Linear` fits.")
+@Linear.misconception("The weight is stored as (in_features, out_features). PyTorch keeps (out_features, "
+                      "in_features), a row an output, and transposes in forward; else no saved `nn.Linear` fits.")
 class StoresTheTranspose(nn.Module):
     def __init__(self, in_features, out_features, bias=True):
         super().__init__()
@@ -199,8 +199,7 @@ class BoundsByOutFeatures(PlainLinear):
 
 
 @Linear.misconception("The interval was computed without the square root, as 1/in_features. A sum of many small terms "
-                      "partly cancels and grows only like √in_features: with this start a wide layer's output shrinks "
-                      "towards zero.")
+                      "grows only like √in_features: a wide layer's output would shrink towards zero.")
 class ForgetsTheRoot(PlainLinear):
     def __init__(self, in_features, out_features, bias=True):
         super().__init__(in_features, out_features, bias)
@@ -597,9 +596,8 @@ class ForgetsSuper(nn.Module):
         return self.net(x)
 
 
-@TestNet.misconception("The layers are in a Python list. A module looks at its attributes, not into lists: "
-                       "`parameters()` finds nothing, nothing is trained and nothing saved. `nn.Sequential` or "
-                       "`nn.ModuleList` is seen.")
+@TestNet.misconception("The layers are in a Python list, and a module does not look into lists: `parameters()` finds "
+                       "nothing, nothing is trained or saved. `nn.Sequential` or `nn.ModuleList` is seen.")
 class KeepsThemInAList(nn.Module):
     def __init__(self):
         super().__init__()
@@ -619,9 +617,8 @@ class MakesThemInForward(nn.Module):
         return nn.Linear(16 * 14 * 14, 10)(F.max_pool2d(x, 2).flatten(1))
 
 
-@TestNet.misconception("The linear layer is made in `forward`, where its size is known. But each call makes a new one "
-                       "of new random numbers, and no optimizer ever sees it: work the size out, and make the layer in "
-                       "`__init__`.")
+@TestNet.misconception("The linear layer is made in `forward`: each call makes a new one of new random numbers, and "
+                       "no optimizer ever sees it. Work its size out, and make it in `__init__`.")
 class MakesTheLinearInForward(nn.Module):
     def __init__(self):
         super().__init__()
@@ -1733,9 +1730,9 @@ class LoadsHalf(PlainMini):
             raise RuntimeError("there are names too many")
 
 
-@MiniModule.misconception("The registers are made whenever they are first needed, so nothing happens when "
-                          "`super().__init__()` comes late. But then it empties them: the early parameter is lost "
-                          "without a word.")
+@MiniModule.misconception("The registers are made when they are first needed, so nothing happens if "
+                          "`super().__init__()` comes late. Then it empties them: the early parameter is lost without "
+                          "a word.")
 class MakesRegistersLate(PlainMini):
     def __setattr__(self, name, value):
         for register in ("_parameters", "_modules"):
@@ -2503,9 +2500,8 @@ def save_checkpoint(impl, draw):
                  left_alone)
 
 
-@save_checkpoint.misconception("The temporary file is moved into place in any case, also when writing it has failed: "
-                               "half of a new checkpoint then takes the place of a whole old one. Move it only after "
-                               "it has been written.")
+@save_checkpoint.misconception("The temporary file is moved into place also when writing it has failed: half of a new "
+                               "checkpoint replaces a whole old one. Move it only after it has been written.")
 def moves_it_in_any_case(path, net, optimizer, epoch):
     temporary = f"{path}.tmp"
     try:
@@ -2529,9 +2525,8 @@ def deletes_first(path, net, optimizer, epoch):
     plain_save(path, net, optimizer, epoch)
 
 
-@save_checkpoint.misconception("The old file is deleted just before the new one is renamed. Between the two steps "
-                               "there is no file under the name, and a crash finds that moment: `os.replace` writes "
-                               "over the old name in one step.")
+@save_checkpoint.misconception("The old file is deleted just before the new one is renamed. A crash in between leaves "
+                               "no file under the name: `os.replace` writes over the old name in one step.")
 def deletes_before_the_move(path, net, optimizer, epoch):
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")

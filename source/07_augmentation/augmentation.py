@@ -297,6 +297,7 @@ examine("RandomApply", RandomApply)
 # - It can be called as often as you like.
 # - All that take a generator draw from the same one, in turn.
 # - Functions, objects with `__call__`, `functools.partial`: a generator goes to those that take one.
+# - Without a generator the transforms draw from torch's own numbers.
 # - `Compose([])` gives back `x`.
 #
 # The third rule matters more than it seems. If each transform got a fresh copy of the generator, all of them would draw
@@ -366,6 +367,7 @@ examine("Compose", Compose)
 # - `size` is a number, or a pair (height, width). (The notebook's `pair(size)` makes a pair of both.)
 # - A window as large as the framed picture has one place only.
 # - Where the window lies is drawn from `generator` alone: the same seed, the same window.
+# - Without a generator, torch's own numbers say where the window lies.
 # - One call draws one place: a batch (N, C, H, W) is cut at the same place throughout.
 # - `random_crop` leaves `x` as it was and keeps its dtype.
 #
@@ -705,6 +707,7 @@ with try_it("transforms so far"):
 #   over all pixels, so the border may cut the hole.
 # - `size` is a number or a pair (height, width); of an even size, either middle may be the centre.
 # - The centre is drawn from `generator` alone: the same seed, the same hole.
+# - Without a generator the centre is drawn from torch's own numbers.
 # - One call of `cutout` draws one hole, for a whole batch, too.
 # - `cutout` leaves `x` as it was: the hole is in a copy.
 #
@@ -775,6 +778,7 @@ examine("cutout", cutout)
 #   batch of one, changes no label.
 # - λ is drawn from Beta(α, α), once per batch or once per picture.
 # - λ and the partners are drawn from `generator` alone.
+# - Without a generator, λ and the partners come from torch's own numbers.
 # - `mixup` leaves `x` and `y` as they were.
 #
 # <details><summary>Hint 1: all partners at once</summary>
@@ -835,6 +839,7 @@ examine("mixup", mixup)
 # - λ is drawn from Beta(α, α): for a large α the boxes take about half of the picture, less where the border cuts them.
 # - For a small α most boxes take nearly nothing or nearly all.
 # - λ, box and partners are drawn from `generator` alone.
+# - Without a generator all three come from torch's own numbers.
 # - `cutmix` leaves `x` and `y` as they were.
 #
 # Any rectangle of the right size will do (a box that always fits, a box for each picture); a partner may be the picture

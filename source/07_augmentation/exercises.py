@@ -41,6 +41,15 @@ def _seeded(call, draw):
     return shown
 
 
+def _own_numbers(call):
+    """What `call()` gives without a generator: twice after one `torch.manual_seed`, then after another."""
+    shown = []
+    for seed in (1, 1, 3):
+        torch.manual_seed(seed)
+        shown.append(call())
+    return shown
+
+
 def _seed_facts(seen, right):
     once, again, other = seen
     return {"the same seed gives the same": torch.equal(once, again),
@@ -417,13 +426,11 @@ def RandomApply(impl, draw):
         return shown
 
     def own():
-        shown = []
-        for p in (0.4, 0.6):
-            for seed in (1, 1, 3):
-                torch.manual_seed(seed)
-                apply = impl(p, _plus_one)
-                shown.append(torch.stack([apply(torch.zeros(())) for _ in range(24)]))
-        return torch.stack(shown).reshape(2, 3, 24)
+        def decisions(p):
+            apply = impl(p, _plus_one)
+            return torch.stack([apply(torch.zeros(())) for _ in range(24)])
+
+        return torch.stack([torch.stack(_own_numbers(partial(decisions, p))) for p in (0.4, 0.6)])
 
     def own_facts(seen, right):
         return [{**_seed_facts(runs, None), "applied":
@@ -684,6 +691,10 @@ def Compose(impl, draw):
     def empty():
         return [impl([])(draw.normal(2, 3)), impl([])(draw.normal(2, 3), generator=draw.generator())]
 
+    def own():
+        chain = impl([_noisy, _doubled, _noisy])
+        return torch.stack([chain(torch.zeros(2, 3)) for _ in range(2)])
+
     yield aspect("order", "The transforms are applied one after the other, the first one first.",
                  lambda: [impl([_plus_one, _doubled])(draw.normal(2, 3)),
                           impl([_doubled, _negated, _plus_one])(draw.normal(2, 3))])
@@ -691,6 +702,8 @@ def Compose(impl, draw):
     yield aspect("one generator", "All that take a generator draw from the same one, in turn.", stream)
     yield aspect("those that take one", "Functions, objects with `__call__`, `functools.partial`: a generator goes to "
                                         "those that take one.", kinds)
+    yield aspect("without one", "Without a generator the transforms draw from torch's own numbers.",
+                 lambda: _own_numbers(own), view=_seed_facts)
     yield aspect("none at all", "`Compose([])` gives back `x`.", empty)
 
 
@@ -791,6 +804,19 @@ class ReturnsInsideTheLoop:
         for transform in self.transforms:
             x = transform(x, generator=generator) if _takes_generator(transform) else transform(x)
             return x
+        return x
+
+
+@Compose.misconception("Where no generator is given, a new one is made in each call. All new ones start from the same "
+                       "number, so every picture comes out alike. Pass None on: torch's own numbers serve then.")
+class ComposesWithANewOne:
+    def __init__(self, transforms):
+        self.transforms = transforms
+
+    def __call__(self, x, generator=None):
+        generator = generator or torch.Generator()
+        for transform in self.transforms:
+            x = transform(x, generator=generator) if _takes_generator(transform) else transform(x)
         return x
 
 
@@ -914,6 +940,9 @@ def random_crop(impl, draw):
     yield aspect("seed", "Where the window lies is drawn from `generator` alone: the same seed, the same window.",
                  lambda: _seeded(lambda generator: _stacked(
                      [impl(_numbered(1, 9, 9), 3, generator=generator) for _ in range(12)]), draw), view=_seed_facts)
+    yield aspect("without one", "Without a generator, torch's own numbers say where the window lies.",
+                 lambda: _own_numbers(lambda: _stacked([impl(_numbered(1, 9, 9), 3) for _ in range(12)])),
+                 view=_seed_facts)
     yield aspect("one draw a call",
                  "One call draws one place: a batch (N, C, H, W) is cut at the same place throughout.",
                  batch, view=together)
@@ -1035,6 +1064,13 @@ def draws_for_each_picture(x, size, padding=0, generator=None):
     if x.ndim == 4:
         return torch.stack([_window_drawn(picture, size, padding, generator) for picture in x])
     return _window_drawn(x, size, padding, generator)
+
+
+@random_crop.misconception("Where no generator is given, a new one is made in each call. All new ones start from the "
+                           "same number, so every window lies at the same place. `torch.randint` takes "
+                           "`generator=None`.")
+def crops_with_a_new_one(x, size, padding=0, generator=None):
+    return _window_drawn(x, size, padding, generator or torch.Generator())
 
 
 @random_crop.alternative
@@ -1600,6 +1636,9 @@ def cutout(impl, draw):
     yield aspect("seed", "The centre is drawn from `generator` alone: the same seed, the same hole.",
                  lambda: _seeded(lambda generator: torch.stack(
                      [impl(_numbered(1, 9, 9), 3, generator=generator) for _ in range(12)]), draw), view=_seed_facts)
+    yield aspect("without one", "Without a generator the centre is drawn from torch's own numbers.",
+                 lambda: _own_numbers(lambda: torch.stack([impl(_numbered(1, 9, 9), 3) for _ in range(12)])),
+                 view=_seed_facts)
     yield aspect("one draw a call",
                  "One call of `cutout` draws one hole, for a whole batch, too.",
                  batch, view=together)
@@ -1740,6 +1779,12 @@ def cuts_by_other_numbers(x, size, generator=None):
     return _blackened(x, size)
 
 
+@cutout.misconception("Where no generator is given, a new one is made in each call. All new ones start from the same "
+                      "number, so every hole lies at the same place. `torch.randint` takes `generator=None`.")
+def cuts_with_a_new_one(x, size, generator=None):
+    return _blackened(x, size, generator or torch.Generator())
+
+
 @cutout.alternative
 def cuts_a_copy(x, size, generator=None):
     height, width = (size, size) if isinstance(size, int) else size
@@ -1876,10 +1921,10 @@ def mixup(impl, draw):
     def distribution(seen, right):
         return [_beta_kind(found[found >= 0], alpha) for found, alpha in zip(seen, (0.2, 4.0), strict=True)]
 
-    def both(generator):
+    def both(**generator):
         shown = []
         for _ in range(6):
-            x, labels = impl(unit_pictures(), y.clone(), 1.0, 7, generator=generator)
+            x, labels = impl(unit_pictures(), y.clone(), 1.0, 7, **generator)
             shown.append(torch.cat([x.flatten(), labels.float().flatten()]))
         return torch.stack(shown)
 
@@ -1900,8 +1945,10 @@ def mixup(impl, draw):
                  "same class, or a batch of one, changes no label.",
                  real)
     yield aspect("λ", "λ is drawn from Beta(α, α), once per batch or once per picture.", shares, view=distribution)
-    yield aspect("seed", "λ and the partners are drawn from `generator` alone.", lambda: _seeded(both, draw),
-                 view=_seed_facts)
+    yield aspect("seed", "λ and the partners are drawn from `generator` alone.",
+                 lambda: _seeded(lambda generator: both(generator=generator), draw), view=_seed_facts)
+    yield aspect("without one", "Without a generator, λ and the partners come from torch's own numbers.",
+                 lambda: _own_numbers(both), view=_seed_facts)
     yield aspect("left alone", "`mixup` leaves `x` and `y` as they were.", left_alone)
 
 
@@ -2044,6 +2091,12 @@ def mixes_by_other_numbers(x, y, alpha, num_classes, generator=None):
     return share * x + (1 - share) * x[partner], share * labels + (1 - share) * labels[partner]
 
 
+@mixup.misconception("Where no generator is given, a new one is made in each call. All new ones start from the same "
+                     "number, so every batch gets the same λ and the same partners. Pass None on, as it is.")
+def mixes_with_a_new_one(x, y, alpha, num_classes, generator=None):
+    return _mixed(x, y, alpha, num_classes, generator or torch.Generator())
+
+
 @mixup.alternative
 def mixes_each_picture_its_own_way(x, y, alpha, num_classes, generator=None):
     share = torch.tensor([_beta(alpha, generator) for _ in range(len(x))], dtype=x.dtype)
@@ -2066,8 +2119,9 @@ def mixes_by_lerp(x, y, alpha, num_classes, generator=None):
 
 @mixup.alternative
 def mixes_with_the_reverse(x, y, alpha, num_classes, generator=None):
+    seed = int(torch.randint(2**31, (), generator=generator))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        torch.manual_seed(seed)
         share = torch.distributions.Beta(torch.tensor(float(alpha)), torch.tensor(float(alpha))).sample()
     labels = F.one_hot(y, num_classes).to(torch.get_default_dtype())
     return x * share + x.roll(1, 0) * (1 - share), labels * share + labels.roll(1, 0) * (1 - share)
@@ -2169,10 +2223,10 @@ def cutmix(impl, draw):
         alone, its = impl(x[:1], torch.tensor([2]), 10_000.0, 4, generator=generator)
         return [list(out.shape), str(out.dtype), labels, alone, its]
 
-    def both(generator):
+    def both(**generator):
         shown = []
         for _ in range(6):
-            x, labels = impl(_numbered(*shape), y.clone(), 1.0, 7, generator=generator)
+            x, labels = impl(_numbered(*shape), y.clone(), 1.0, 7, **generator)
             shown.append(torch.cat([x.flatten(), labels.float().flatten()]))
         return torch.stack(shown)
 
@@ -2194,8 +2248,10 @@ def cutmix(impl, draw):
                  lambda: pastes(100, 10_000.0, (8, 1, 16, 16)), view=sizes)
     yield aspect("λ near the ends", "For a small α most boxes take nearly nothing or nearly all.",
                  lambda: pastes(80, 0.1, (4, 1, 16, 16)), view=extremes)
-    yield aspect("seed", "λ, box and partners are drawn from `generator` alone.", lambda: _seeded(both, draw),
-                 view=_seed_facts)
+    yield aspect("seed", "λ, box and partners are drawn from `generator` alone.",
+                 lambda: _seeded(lambda generator: both(generator=generator), draw), view=_seed_facts)
+    yield aspect("without one", "Without a generator all three come from torch's own numbers.",
+                 lambda: _own_numbers(both), view=_seed_facts)
     yield aspect("left alone", "`cutmix` leaves `x` and `y` as they were.", left_alone)
 
 
@@ -2373,6 +2429,12 @@ def averages_class_numbers(x, y, alpha, num_classes, generator=None):
     out[..., top:bottom, left:right] = x[partner][..., top:bottom, left:right]
     share = 1 - (bottom - top) * (right - left) / (height * width)
     return out, share * y + (1 - share) * y[partner]
+
+
+@cutmix.misconception("Where no generator is given, a new one is made in each call. All new ones start from the same "
+                      "number, so every batch gets the same box and the same partners. Pass None on, as it is.")
+def pastes_with_a_new_one(x, y, alpha, num_classes, generator=None):
+    return _pasted(x, y, alpha, num_classes, generator or torch.Generator())
 
 
 @cutmix.alternative
