@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import stat
 import subprocess
 import sys
@@ -23,18 +22,31 @@ IDLE = 3600  # seconds without activity after which a server is stopped
 OPEN = {"convcraft", "deploy", ".venv"}  # all of the course that students may read: no answer is in it
 
 
-def close(folder: Path) -> None:
+def account(name: str) -> pwd.struct_passwd:
+    """The system user of that name.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        sys.exit(f"This machine has no user {name}. Make one with `useradd --create-home {name}`, or name the teacher "
+                 "with CONVCRAFT_TEACHER.")
+
+
+def close(folder: Path, teacher: pwd.struct_passwd) -> None:
     """Close the course to students, but for `OPEN`: none can read an answer or a mark, however it came to be there."""
     folder.chmod(0o711)
     submitted = folder / "submitted"  # nbgrader would make it by the umask of whoever collects
     submitted.mkdir(exist_ok=True)
-    shutil.chown(submitted, TEACHER)
+    os.chown(submitted, teacher.pw_uid, teacher.pw_gid)
     for path in folder.iterdir():
         if path.name not in OPEN and not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_IRWXO)
 
 
-def exchange(folder: Path) -> None:
+def exchange(folder: Path, teacher: pwd.struct_passwd) -> None:
     """Make the exchange, and in it the course's folders as nbgrader makes them, before anybody else can.
 
     nbgrader works only where everybody can write to the exchange itself. The sticky bit keeps what is in it its
@@ -45,7 +57,6 @@ def exchange(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o1777)
-    teacher = pwd.getpwnam(TEACHER)
     os.chown(folder, teacher.pw_uid, teacher.pw_gid)
     course = folder / "convcraft"
     for path, mode in ((course, 0o755), (course / "outbound", 0o755), (course / "inbound", 0o2733),
@@ -54,8 +65,8 @@ def exchange(folder: Path) -> None:
             path.mkdir()
             os.chown(path, teacher.pw_uid, teacher.pw_gid)
         if path.is_symlink() or not path.is_dir() or path.stat().st_uid != teacher.pw_uid:
-            sys.exit(f"{path}: is no folder of {TEACHER}'s; somebody else has put it there, and could read what "
-                     "students submit. Look into it, move it away, and start again.")
+            sys.exit(f"{path}: is no folder of {teacher.pw_name}'s; whoever has put it there could read what students "
+                     "submit. Look into it, move it away, and start again.")
         path.chmod(mode)
 
 
@@ -84,10 +95,10 @@ def start(spawner) -> None:
         spawner.cmd = ["prlimit", f"--as={MEMORY}", *spawner.cmd]
 
 
-close(COURSE)
+close(COURSE, account(TEACHER))
+exchange(EXCHANGE, account(TEACHER))
 STATE.mkdir(parents=True, exist_ok=True)
 STATE.chmod(0o700)
-exchange(EXCHANGE)
 if DIAGNOSE:
     seal(EXAMS)
 elif EXAMS.is_dir():

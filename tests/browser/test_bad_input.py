@@ -1,5 +1,6 @@
 """What stands in the way of opening JupyterLab is named, with what to do; or it makes no difference."""
 
+import os
 import re
 import shutil
 import socket
@@ -86,16 +87,23 @@ def test_an_exchange_that_cannot_be_written(course, tmp_path):
     assert str(exchange) in done.stderr and "cannot be written" in done.stderr
 
 
-def test_the_hub_refuses_to_start_where_answers_can_be_read(course, tmp_path):
-    for part in ("deploy", "source"):
-        shutil.copytree(course / part, tmp_path / "course" / part)
-    (tmp_path / "course" / "source").chmod(0o755)
-    config = tmp_path / "course" / "deploy" / "jupyterhub_config.py"
+@pytest.mark.parametrize(("teacher", "taken", "words"), [
+    ("nobody-of-that-name", False, "no user nobody-of-that-name. Make one with"),
+    ("daemon", True, "exchange/convcraft: is no folder of daemon's"),
+])
+def test_the_hub_refuses_to_start_without_a_teacher_or_on_somebody_elses_exchange(
+        teacher, taken, words, course, tmp_path):
+    need(os.getuid() == 0, "root", "the hub belongs to root: run the test as root")
+    shutil.copytree(course / "deploy", tmp_path / "course/deploy")
+    if taken:
+        (tmp_path / "exchange/convcraft").mkdir(parents=True)
     code = ("import runpy; from traitlets.config import Config; "
-            f"runpy.run_path({str(config)!r}, {{'get_config': Config}})")
-    done = run(course, "python", "-c", code)
+            f"runpy.run_path({str(tmp_path / 'course/deploy/jupyterhub_config.py')!r}, {{'get_config': Config}})")
+    done = run(course, "python", "-c", code, CONVCRAFT_TEACHER=teacher, CONVCRAFT_EXCHANGE=str(tmp_path / "exchange"),
+               CONVCRAFT_STATE=str(tmp_path / "state"), CONVCRAFT_EXAMS=str(tmp_path / "exams"))
     assert done.returncode
-    assert "students could read source" in done.stderr and "chmod o-rwx" in done.stderr
+    assert words in done.stderr
+    assert not (tmp_path / "state").exists()
 
 
 def test_the_teachers_lab_opens_on_a_course_with_chinese_characters(course, tmp_path):
