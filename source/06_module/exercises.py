@@ -2826,8 +2826,11 @@ def load_checkpoint(impl, draw):
             net, optimizer = _small_net(draw)
             impl(path, net, optimizer, device="cpu")
             # On the device "meta" tensors have no numbers: what was really read to it cannot be loaded into a net.
-            without_numbers = error_of(lambda: impl(path, _small_net(draw)[0], device="meta"), Exception) != "no error"
-        return {"net": _state(net), "refused on the device meta, where tensors are empty": without_numbers}
+            try:
+                without_numbers = f"returned {impl(path, _small_net(draw)[0], device='meta')}"
+            except Exception:
+                without_numbers = "an error"
+        return {"net": _state(net), "read to the device meta, where tensors are empty": without_numbers}
 
     def too_soon():
         with tempfile.TemporaryDirectory() as folder:
@@ -2846,8 +2849,13 @@ def load_checkpoint(impl, draw):
             shorter = nn.Sequential(*_small_net(draw)[0][:3])
             own, _ = _small_net(draw)
             impl(path, own)
-            return {"names too few": error_of(lambda: impl(path, longer), RuntimeError),
-                    "names too many": error_of(lambda: impl(path, shorter), RuntimeError),
+
+            def attempt(other):
+                returned = []
+                raised = error_of(lambda: returned.append(impl(path, other)), RuntimeError)
+                return f"{raised}, returned {returned[0]}" if returned else raised
+
+            return {"names too few": attempt(longer), "names too many": attempt(shorter),
                     "its own are loaded": _as_in(own, net.state_dict())}
 
     yield aspect("loaded",
