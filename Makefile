@@ -77,7 +77,7 @@ unit: $(VENV)/installed-test  ## the unit tests
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/browser
 
 browser: $(VENV)/installed-test $(PROXY)  ## the tests in a real JupyterLab and JupyterHub
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest -n 2 --dist loadfile tests/browser
 
 validate: $(VENV)/installed-test  ## nbval re-runs solutions/ and compares the outputs
 	$(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg -n 2 --dist loadscope -p no:cacheprovider solutions
