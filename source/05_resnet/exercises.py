@@ -55,9 +55,9 @@ def _unbiased(module):
 
 
 def _lively(module):
-    """Every ReLU between two layers stops some numbers and lets some through, whatever was drawn."""
+    """Unbiased, and every ReLU between two layers stops some numbers and lets some through, whatever was drawn."""
     with torch.no_grad():
-        for part in module.modules():
+        for part in _unbiased(module).modules():
             if isinstance(part, nn.Conv2d):
                 part.weight *= 4
             elif isinstance(part, nn.BatchNorm2d):
@@ -300,7 +300,7 @@ class _BasicBlock(nn.Module):
 @exercise(points=16, reference=_BasicBlock)
 def ResBlock(impl, draw):
     def filled(*arguments):
-        return _lively(_unbiased(draw.fill_(impl(*arguments))))
+        return _lively(draw.fill_(impl(*arguments)))
 
     yield aspect("names and shapes", "The parts are called `conv1`, `bn1`, `conv2`, `bn2` and `downsample`; no "
                  "convolution has a bias.", lambda: {"expansion": impl.expansion, **_shapes(impl(4, 6, 2))})
@@ -657,7 +657,7 @@ class _Bottleneck(nn.Module):
 @exercise(points=14, reference=_Bottleneck)
 def Bottleneck(impl, draw):
     def filled(*arguments):
-        return _lively(_unbiased(draw.fill_(impl(*arguments))))
+        return _lively(draw.fill_(impl(*arguments)))
 
     yield aspect("names and shapes", "The parts are called `conv1`, `bn1`, `conv2`, `bn2`, `conv3`, `bn3` and "
                  "`downsample`; no convolution has a bias.",

@@ -809,15 +809,9 @@ class ReturnsInsideTheLoop:
 
 @Compose.misconception("Where no generator is given, a new one is made in each call. All new ones start from the same "
                        "number, so every picture comes out alike. Pass None on: torch's own numbers serve then.")
-class ComposesWithANewOne:
-    def __init__(self, transforms):
-        self.transforms = transforms
-
+class ComposesWithANewOne(_InOrder):
     def __call__(self, x, generator=None):
-        generator = generator or torch.Generator()
-        for transform in self.transforms:
-            x = transform(x, generator=generator) if _takes_generator(transform) else transform(x)
-        return x
+        return super().__call__(x, generator or torch.Generator())
 
 
 @Compose.alternative
