@@ -12,7 +12,7 @@ from made_up import SEALED, stock
 from measure import cost
 from nbgrader.api import Gradebook
 
-from convcraft.build.source import chapters
+from convcraft.author.source import chapters
 from convcraft.exam.sealed import seal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

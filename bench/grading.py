@@ -8,17 +8,13 @@ misconceptions. Cells that only show something are taken out on both sides, and 
 is a table of its own.
 """
 
-import datetime
-import os
-import platform
-import re
 import shutil
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,10 +22,10 @@ import attacks
 import click
 import section
 from made_up import SEALED, course, stock, submit, without_demos
-from measure import Cost, Memory, cost, memory
+from measure import Cost, Memory, cost, machine, memory
 from rich.console import Console
 
-from convcraft.build.source import Chapter
+from convcraft.author.source import Chapter
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("speed", "memory", "extras", "growth", "attacks")
@@ -41,11 +37,14 @@ _NAMES = {"stock": "stock `nbgrader autograde`", "one": "`convcraft grade`, one 
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds a submission of one command; `pace` leaves out its start and its end."""
+    """Seconds a submission of one command; `pace` leaves out its start and its end, `first` is when the first one
+    was recorded.
+    """
 
     whole: Cost
     count: int
     pace: float = 0.0
+    first: float = 0.0
 
     @property
     def wall(self) -> float:
@@ -100,21 +99,26 @@ def speed(bench: Bench) -> list[str]:
     for _ in range(bench.repeat):
         runs["floor"].append(Run(bench.floor(ours), bench.students))
         for who, workers in (("one", "1"), ("two", "2")):
+            begin = time.time()
             run = bench.grade(ours, "--workers", workers)
-            runs[who].append(Run(run, bench.students, statistics.mean(_steps(ours, bench.chapter))))
+            runs[who].append(Run(run, bench.students, statistics.mean(steps_between(ours, bench.chapter)),
+                                 recorded(ours, bench.chapter)[0] - begin))
     found = {who: sorted(several, key=lambda run: run.wall)[len(several) // 2] for who, several in runs.items()}
-    found["stock"] = Run(bench.autograde(theirs), bench.stock, statistics.mean(_steps(theirs, bench.chapter)))
-    lines = ["| | submissions | wall, s each | of it once it runs | CPU, s each | times stock |",
-             "| --- | --: | --: | --: | --: | --: |"]
+    found["stock"] = Run(bench.autograde(theirs), bench.stock, statistics.mean(steps_between(theirs, bench.chapter)))
+    lines = ["| | submissions | wall, s each | of it once it runs | first mark after, s | CPU, s each | times stock |",
+             "| --- | --: | --: | --: | --: | --: | --: |"]
     for who, name in _NAMES.items():
         run = found[who]
         pace = f"{run.pace:.3f}" if run.pace else ""
-        lines.append(f"| {name} | {run.count} | {run.wall:.3f} | {pace} | {run.cpu:.3f} | "
+        first = f"{run.first:.1f}" if run.first else ""
+        lines.append(f"| {name} | {run.count} | {run.wall:.3f} | {pace} | {first} | {run.cpu:.3f} | "
                      f"{found['stock'].wall / run.wall:.1f} |")
-    goals = [("one worker, times stock", found["stock"].wall / found["one"].wall, "at least 15"),
+    goals = [("one worker, times stock, the whole command", found["stock"].wall / found["one"].wall, ""),
+             ("one worker, times stock, once both run", found["stock"].pace / found["one"].pace, "at least 45"),
              ("two workers, times one, the whole command", found["one"].wall / found["two"].wall, ""),
-             ("two workers, times one, once it runs", found["one"].pace / found["two"].pace, "at least 1.7"),
-             ("CPU of one worker, times the floor's", found["one"].cpu / found["floor"].cpu, "at most 2")]
+             ("two workers, times one, once it runs", found["one"].pace / found["two"].pace, "at least 1.8"),
+             ("CPU of one worker, times the floor's", found["one"].cpu / found["floor"].cpu, "at most 1.3"),
+             ("one worker's first mark, seconds", found["one"].first, "at most 3")]
     return [*lines, "", "| ratio | measured | wanted |", "| --- | --: | --: |",
             *(f"| {name} | {measured:.2f} | {wanted} |" for name, measured, wanted in goals)]
 
@@ -163,7 +167,7 @@ def growth(bench: Bench, sizes: list[int]) -> list[str]:
     for size in sizes:
         chapter = bench.made(f"growth-{size}", size)
         run = bench.grade(chapter.root)
-        steps = _steps(chapter.root, chapter.name)
+        steps = steps_between(chapter.root, chapter.name)
         tenth = max(size // 10, 1)
         first, last = statistics.mean(steps[:tenth]), statistics.mean(steps[-tenth:])
         lines.append(f"| {size} | {run.wall:.1f} | {run.wall / size:.3f} | {first:.3f} | {last:.3f} |")
@@ -171,21 +175,14 @@ def growth(bench: Bench, sizes: list[int]) -> list[str]:
     return lines
 
 
-def _steps(course: Path, chapter: str) -> list[float]:
+def steps_between(course: Path, chapter: str) -> list[float]:
     """Seconds from each recorded notebook to the next."""
-    recorded = sorted(path.stat().st_mtime for path in course.glob(f"autograded/*/{chapter}/*.ipynb"))
-    return [later - earlier for earlier, later in pairwise(recorded)]
+    return [later - earlier for earlier, later in pairwise(recorded(course, chapter))]
 
 
-def machine() -> str:
-    """What the figures were measured on."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    model = re.search(r"^model name\s*: (.*)$", text, re.M)
-    others = os.getloadavg()[0]
-    return (f"{len(os.sched_getaffinity(0))} cores ({model[1] if model else platform.machine()}), "
-            f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.0f} GB, {platform.system()} "
-            f"{platform.release()}, Python {platform.python_version()}, torch {version('torch')}, nbgrader "
-            f"{version('nbgrader')}; load before the run {others:.1f}; {datetime.date.today()}")
+def recorded(course: Path, chapter: str) -> list[float]:
+    """When each notebook was recorded, the first one first."""
+    return sorted(path.stat().st_mtime for path in course.glob(f"autograded/*/{chapter}/*.ipynb"))
 
 
 def _program(name: str) -> str:
@@ -231,7 +228,7 @@ def main(root: Path, chapter: str, students: int, stock_students: int | None, re
         }
         for part in only or PARTS:
             title, measure = parts[part]
-            table = ["", f"#### {title}", "", *measure()]
+            table = ["", f"### {title}", "", *measure()]
             console.print("\n".join(table), markup=False)
             lines += table
     if write:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from nbgrader.apps import NbGraderAPI
 
-from convcraft.build.cohort import Student, hand_in, solutions, source_of
-from convcraft.build.notebooks import RELEASED, call, course_config, prepare
-from convcraft.build.source import Chapter, chapters
+from convcraft.author.notebooks import call, prepare
+from convcraft.author.source import Chapter, chapters
+from convcraft.demo.cohort import Student, hand_in, solutions, source_of
 from convcraft.exam.sealed import seal
+from convcraft.layout import RELEASED, course_config, is_demo
 
 SEALED = "sealed"
 
@@ -18,12 +19,12 @@ SEALED = "sealed"
 def course(root: Path, folder: Path, name: str) -> Chapter:
     """Lay out a course with that one chapter in `folder`, released, its exams sealed for stock nbgrader's kernels."""
     shutil.copytree(root / "source" / name, folder / "source" / name,
-                    ignore=shutil.ignore_patterns("__pycache__", "*.ipynb", "pictures"))
+                    ignore=shutil.ignore_patterns("__pycache__", "*.ipynb"))
     if (root / "assets" / name).is_dir():
         shutil.copytree(root / "assets" / name, folder / "assets" / name)
     shutil.copy(root / "nbgrader_config.py", folder)
     (chapter,) = chapters(folder, (name,))
-    prepare(chapter)
+    prepare(chapter, folder)
     answer = call(NbGraderAPI(config=course_config(folder)).generate_assignment, name)
     if not answer["success"]:
         raise RuntimeError(f"nbgrader could not release {name}:\n{answer.get('log', answer)}")
@@ -36,7 +37,7 @@ def without_demos(chapter: Chapter) -> None:
     """Take the cells that only show something out of what is released."""
     path = chapter.root / RELEASED / chapter.name / f"{chapter.script.stem}.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    notebook["cells"] = [cell for cell in notebook["cells"] if "demo" not in cell["metadata"].get("tags", [])]
+    notebook["cells"] = [cell for cell in notebook["cells"] if not is_demo(cell)]
     path.write_text(json.dumps(notebook, ensure_ascii=False, indent=1), encoding="utf-8")
 
 

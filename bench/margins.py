@@ -2,12 +2,14 @@
 
     python bench/margins.py                 50 seeds, every exercise; the table goes to bench/README.md
     python bench/margins.py --seeds 5 conv2d
+    python bench/margins.py --shard 2/8     every eighth exercise; what is known already (kept.py) is not done again
 
 An error is measured in tolerances: at most 1 passes. Reported are the largest error of a right answer's aspect and the
 smallest of the aspect by which a wrong answer is told from a right one. The exit status is 1 where luck changed a mark:
 where a right answer lost a point, a wrong one none, or one seed failed other aspects of it than another seed did.
 """
 
+import dataclasses
 import math
 import multiprocessing
 import re
@@ -16,14 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
+import kept
 import section
 import torch
 from rich.console import Console
 from rich.progress import track
 
-from convcraft.build.prove import examined, namespace
-from convcraft.build.source import Chapter, chapters
+from convcraft.author.prove import examined, namespace
+from convcraft.author.source import Chapter, chapters
 from convcraft.exam import Exercise
+from convcraft.exam.exercise import shown
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,8 +54,7 @@ def measure(folder: Path, name: str, seeds: int) -> Margin:
             _right(exercise, answer, seed, margin)
         for misconception in exercise.misconceptions:
             _wrong(exercise, misconception.answer, seed, margin)
-        exercise.expected.cache_clear()
-        exercise.mistaken.cache_clear()
+        shown.cache_clear()
     return margin
 
 
@@ -75,6 +78,11 @@ def _wrong(exercise: Exercise, answer, seed: int, margin: Margin) -> None:
     margin.wrong = min(margin.wrong, max(row.comparison.ratio for row in verdict.rows if not row.passed))
 
 
+def _plain(margin: Margin) -> dict:
+    """Fit for JSON; which aspects failed is of use while measuring alone."""
+    return {**dataclasses.asdict(margin), "failed": {}}
+
+
 def _job(job: tuple[Path, str, int]) -> Margin:
     return measure(*job)
 
@@ -83,14 +91,22 @@ def _job(job: tuple[Path, str, int]) -> Margin:
 @click.argument("names", nargs=-1, metavar="[EXERCISE|CHAPTER]...")
 @click.option("--seeds", default=50, show_default=True)
 @click.option("--workers", default=2, show_default=True)
+@click.option("--shard", type=kept.Shard(), default="1/1", show_default=True, help="The i-th of n parts alone.")
 @click.option("--write", is_flag=True, help="Write the rows to the table in bench/README.md.")
-def main(names: tuple[str, ...], seeds: int, workers: int, write: bool) -> None:
+def main(names: tuple[str, ...], seeds: int, workers: int, shard: tuple[int, int], write: bool) -> None:
     """Measure the margins."""
     console = Console(highlight=False, soft_wrap=True)
-    jobs = [(chapter.folder, name, seeds) for chapter in chapters(ROOT) for name in chapter.exercises
-            if not names or {chapter.name, name} & set(names)]
+    jobs = {f"{seeds} seeds {kept.exam_digest(chapter, name)}": (chapter.folder, name, seeds)
+            for chapter in chapters(ROOT) for name in chapter.exercises
+            if not names or {chapter.name, name} & set(names)}
+    known = kept.Kept("margins")
+    todo = [key for key in kept.part(list(jobs), shard) if known.get(key) is None]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        margins = list(track(pool.imap(_job, jobs), "exercises", len(jobs), console=console, transient=True))
+        found = pool.imap(_job, [jobs[key] for key in todo])
+        shown = track(found, "exercises", len(todo), console=console, transient=True)
+        for key, margin in zip(todo, shown, strict=True):
+            known.put(key, _plain(margin))
+    margins = [Margin(**found) for key in jobs if (found := known.get(key)) is not None]
     rows = {margin.name: f"| {margin.name} | {_number(margin.right)} | {_number(margin.wrong)} "
                          f"| {len(margin.failures)} |" for margin in margins}
     console.print("\n".join(_table(rows, seeds)), markup=False)

@@ -1,12 +1,16 @@
 """What a command costs: wall and CPU seconds and memory of it and of all that it starts."""
 
 import contextlib
+import datetime
 import os
+import platform
+import re
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -39,6 +43,17 @@ class Memory:
     child: int
     status: int
     output: str
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    model = re.search(r"^model name\s*: (.*)$", text, re.M)
+    others = os.getloadavg()[0]
+    return (f"{len(os.sched_getaffinity(0))} cores ({model[1] if model else platform.machine()}), "
+            f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.0f} GB, {platform.system()} "
+            f"{platform.release()}, Python {platform.python_version()}, torch {version('torch')}, nbgrader "
+            f"{version('nbgrader')}; load before the run {others:.1f}; {datetime.date.today()}")
 
 
 def cost(command: list[str], folder: Path, **environment: str) -> Cost:

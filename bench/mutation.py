@@ -3,11 +3,13 @@
     python bench/mutation.py                     every exercise; the table goes to bench/README.md
     python bench/mutation.py conv2d unfold       some exercises or chapters
     python bench/mutation.py --minutes 2         a sample, the same one on every run as far as time allows
+    python bench/mutation.py --shard 2/8         one of eight parts; what is known (kept.py) is not done again
 
-A mutant that keeps all points has survived. It needs a better aspect, or a line in `exercises.py` that says why it is
+A mutant that keeps all points has survived. It needs a better aspect, or a line in its exam that says why it is
 equivalent: `conv2d.equivalent("before -> after", "reason")`. The exit status is 1 where a survivor is unexplained.
 """
 
+import hashlib
 import os
 import random
 import resource
@@ -22,6 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import click
+import kept
 import libcst as cst
 import libcst.matchers as m
 import section
@@ -30,8 +33,9 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from convcraft import examine
-from convcraft.build.prove import namespace
-from convcraft.build.source import Chapter, chapters
+from convcraft.author.prove import namespace
+from convcraft.author.source import Chapter, chapters
+from convcraft.demo import cohort
 from convcraft.exam.course import find
 from convcraft.exam.sealed import seal
 
@@ -221,13 +225,6 @@ def _change(before: str, after: str) -> str:
     return " -> ".join(" ; ".join(line.strip() for line in lines) for lines in (old, new))
 
 
-def _solutions(chapter: Chapter) -> dict[str, str]:
-    markers = ("### BEGIN SOLUTION", "### END SOLUTION")
-    return {cell.metadata.nbgrader.grade_id:
-            "\n".join(line for line in cell.source.splitlines() if line.strip() not in markers) + "\n"
-            for cell in chapter.notebook().cells if cell.metadata.get("nbgrader", {}).get("solution")}
-
-
 def _examined(mutant: Mutant, names: dict[str, object]) -> None:
     """In a forked child: leave with 0 where the mutant keeps all points, with 1 where it does not."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -281,24 +278,26 @@ def _outcomes(queue: list[tuple[Mutant, dict]], workers: int, until: float) -> I
 @click.argument("names", nargs=-1, metavar="[EXERCISE|CHAPTER]...")
 @click.option("--minutes", type=float, help="A sample: stop after this time.")
 @click.option("--workers", default=os.cpu_count(), show_default=True)
-@click.option("--write", is_flag=True, help="Write the table to bench/README.md, where it is whole.")
-def main(names: tuple[str, ...], minutes: float | None, workers: int, write: bool) -> None:
+@click.option("--shard", type=kept.Shard(), default="1/1", show_default=True, help="The i-th of n parts alone.")
+@click.option("--write", is_flag=True, help="Write the table to bench/README.md, where every mutant's fate is known.")
+def main(names: tuple[str, ...], minutes: float | None, workers: int, shard: tuple[int, int], write: bool) -> None:
     """Mutate the reference solutions and examine the mutants."""
     os.environ["CONVCRAFT_SECONDS"] = "5"
     console = Console(highlight=False, soft_wrap=True)
-    queue, equivalents, order = [], {}, []
+    queue, equivalents, order, digests = [], {}, [], {}  # a sample is examined, not remembered: no digests
     with tempfile.TemporaryDirectory() as scratch:
         for chapter in chapters(ROOT):
             chosen = [name for name in chapter.exercises if not names or {name, chapter.name} & set(names)]
             if not chosen:
                 continue
-            solutions = _solutions(chapter)
+            solutions = cohort.solutions(chapter)
             cells = namespace(chapter.notebook(), chapter.name)
+            _seal_elsewhere(chapter, chosen, Path(scratch), workers)
             for name in chosen:
-                _sealed_elsewhere(chapter, name, Path(scratch))
                 equivalents[name] = chapter.exercises[name].equivalents
                 order.append((chapter.name, name))
-                queue += [(mutant, cells) for mutant in mutants(name, solutions[name])]
+                digests[name] = "" if minutes else kept.exam_digest(chapter, name)
+                queue += [(mutant, cells) for mutant in mutants(name, f"{solutions[name]}\n")]
         if not queue:
             raise click.ClickException(f"{ROOT / 'source'}: no exercise or chapter {' or '.join(names)}")
         os.environ["CONVCRAFT_EXAMS"] = scratch
@@ -308,17 +307,25 @@ def main(names: tuple[str, ...], minutes: float | None, workers: int, write: boo
             random.Random(0).shuffle(queue)
         start = time.monotonic()
         until = start + 60 * minutes if minutes else float("inf")
-        counts: dict[str, Counter] = {name: Counter() for _, name in order}
-        survivors = []
+        known = None if minutes else kept.Kept("mutants")
+        fates = {mutant: known.get(_key(mutant, digests)) for mutant, _ in queue} if known else {}
+        todo = [job for job in kept.part(queue, shard) if not fates.get(job[0])]
         with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("mutants", total=len(queue))
-            for mutant, outcome in _outcomes(queue, workers, until):
-                if outcome == "survived" and mutant.change in equivalents[mutant.exercise]:
-                    outcome = "equivalent"
-                elif outcome == "survived":
-                    survivors.append(mutant)
-                counts[mutant.exercise][outcome] += 1
+            task = progress.add_task("mutants", total=len(todo))
+            for mutant, outcome in _outcomes(todo, workers, until):
+                fates[mutant] = outcome
+                if known:
+                    known.put(_key(mutant, digests), outcome)
                 progress.advance(task)
+    counts: dict[str, Counter] = {name: Counter() for _, name in order}
+    survivors = []
+    for mutant, outcome in fates.items():
+        if outcome == "survived" and mutant.change in equivalents[mutant.exercise]:
+            outcome = "equivalent"
+        elif outcome == "survived":
+            survivors.append(mutant)
+        if outcome:
+            counts[mutant.exercise][outcome] += 1
     table = _table(order, counts)
     console.print(table, markup=False)
     for mutant in survivors:
@@ -327,26 +334,39 @@ def main(names: tuple[str, ...], minutes: float | None, workers: int, write: boo
     made = {(mutant.exercise, mutant.change) for mutant, _ in queue}
     for name, change in sorted(seen - made):
         console.print(f"[yellow]listed as equivalent, but no mutant any more[/] {name}: {escape(change)}")
-    console.print(f"{sum(map(sum, (count.values() for count in counts.values())))} of {len(queue)} mutants in "
+    done = sum(count.total() for count in counts.values())
+    console.print(f"{done} of {len(queue)} mutants, {len(todo)} of them {'at most ' if minutes else ''}now, in "
                   f"{time.monotonic() - start:.0f} s")
-    if write and not names and not minutes:
+    if write and not names and done == len(queue):
         section.write("mutation", [table])
     sys.exit(1 if survivors else 0)
 
 
-def _sealed_elsewhere(chapter: Chapter, name: str, folder: Path) -> None:
-    """Seal the exam in a fork: what has run a backward pass cannot be forked again."""
-    pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            seal(chapter.exercises[name], folder)
-            status = 0
-        finally:
-            os._exit(status)
-    if os.waitpid(pid, 0)[1]:
-        raise click.ClickException(f"{chapter.folder / 'exercises.py'}: {name} could not be sealed; "
-                                   f"`convcraft prove {name}` says why")
+def _key(mutant: Mutant, digests: dict[str, str]) -> str:
+    """Changes whenever anything does that decides the mutant's fate."""
+    return hashlib.sha256(f"{digests[mutant.exercise]}\0{mutant.source}".encode()).hexdigest()[:24]
+
+
+def _seal_elsewhere(chapter: Chapter, names: list[str], folder: Path, workers: int) -> None:
+    """Seal the exams in forks, `workers` at a time: what has run a backward pass cannot be forked again."""
+    for begin in range(0, len(names), workers):
+        running = {name: _sealing(chapter, name, folder) for name in names[begin:begin + workers]}
+        for name, pid in running.items():
+            if os.waitpid(pid, 0)[1]:
+                raise click.ClickException(f"{chapter.exams / name}.py could not be sealed; "
+                                           f"`convcraft prove {name}` says why")
+
+
+def _sealing(chapter: Chapter, name: str, folder: Path) -> int:
+    """The process that does it."""
+    if pid := os.fork():
+        return pid
+    status = 1
+    try:
+        seal(chapter.exercises[name], folder)
+        status = 0
+    finally:
+        os._exit(status)
 
 
 def _table(order: list[tuple[str, str]], counts: dict[str, Counter]) -> str:

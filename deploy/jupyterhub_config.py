@@ -2,12 +2,20 @@
 
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from convcraft.place import INSTALLED
+
 c = get_config()  # noqa: F821  (JupyterHub provides it)
+
+if INSTALLED.is_dir():  # its files are open to whoever may run Python here
+    sys.exit(f"{INSTALLED}: students could read the exams and solutions in an installed course. A class's server runs "
+             "from a clone, which it closes: see deploy/README.md.")
 
 DEPLOY = Path(__file__).resolve().parent
 COURSE = DEPLOY.parent  # belongs to the teacher
@@ -35,19 +43,65 @@ def account(name: str) -> pwd.struct_passwd:
                  "with CONVCRAFT_TEACHER.")
 
 
-def close(folder: Path, teacher: pwd.struct_passwd) -> None:
+def only_roots(folder: Path) -> None:
+    """What root runs or reads at start must be root's: whoever else could change it would be root.
+
+    Raises:
+        SystemExit: it is not; the message names the file and what to do.
+    """
+    top = folder.lstat()
+    shared = top.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not top.st_mode & stat.S_ISVTX
+    wrong = folder if top.st_uid or shared else next(filter(_is_anothers, _everything(folder, sorted(OPEN))), None)
+    if wrong:
+        sys.exit(f"{wrong}: root runs what lies here, and somebody else could change it. As root, in {folder}: "
+                 f"`chown -R root: {' '.join(sorted(OPEN))} && chmod -R go-w {' '.join(sorted(OPEN))} && chown "
+                 f"root:{TEACHER} . && chmod 1771 .`")
+
+
+def _everything(folder: Path, names: list[str]) -> Iterator[Path]:
+    for name in filter(lambda name: os.path.lexists(folder / name), names):
+        yield folder / name
+        for parent, folders, files in os.walk(folder / name):
+            yield from (Path(parent, each) for each in folders + files)
+
+
+def _is_anothers(path: Path) -> bool:
+    facts = path.lstat()
+    return bool(facts.st_uid or (not stat.S_ISLNK(facts.st_mode) and facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)))
+
+
+def as_user(person: pwd.struct_passwd, work: Callable[..., None], *arguments: object) -> None:
+    """Do something as that user, who alone bears it: what is his may lead anywhere, and his code may do anything.
+
+    Raises:
+        SystemExit: it could not be done.
+    """
+    child = os.fork()
+    if not child:
+        try:
+            os.initgroups(person.pw_name, person.pw_gid)
+            os.setgid(person.pw_gid)
+            os.setuid(person.pw_uid)
+            os.environ["HOME"] = person.pw_dir
+            work(*arguments)
+        except BaseException as error:
+            print(error, file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"What {person.pw_name} has to do at the hub's start could not be done; the reason stands above.")
+
+
+def close(folder: Path) -> None:
     """Close the course to students, but for `OPEN`: none can read an answer or a mark, however it came to be there."""
-    folder.chmod(0o711)
-    submitted = folder / "submitted"  # nbgrader would make it by the umask of whoever collects
-    submitted.mkdir(exist_ok=True)
-    os.chown(submitted, teacher.pw_uid, teacher.pw_gid)
+    (folder / "submitted").mkdir(exist_ok=True)  # nbgrader would make it by the umask of whoever collects
     for path in folder.iterdir():
-        if path.name not in OPEN and not path.is_symlink():
+        if path.name not in OPEN and not path.is_symlink() and path.stat().st_uid == os.getuid():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_IRWXO)
 
 
-def exchange(folder: Path, teacher: pwd.struct_passwd) -> None:
-    """Make the exchange, and in it the course's folders as nbgrader makes them, before anybody else can.
+def exchange(folder: Path) -> None:
+    """Make in the exchange the course's folders as nbgrader makes them, before anybody else can.
 
     nbgrader works only where everybody can write to the exchange itself. The sticky bit keeps what is in it its
     owner's: a student can neither move the course's folder away nor put his own in its place.
@@ -55,17 +109,13 @@ def exchange(folder: Path, teacher: pwd.struct_passwd) -> None:
     Raises:
         SystemExit: what is in the place of the course's folder is not the teacher's.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o1777)
-    os.chown(folder, teacher.pw_uid, teacher.pw_gid)
     course = folder / "convcraft"
     for path, mode in ((course, 0o755), (course / "outbound", 0o755), (course / "inbound", 0o2733),
                        (course / "feedback", 0o711)):
         if not os.path.lexists(path):
             path.mkdir()
-            os.chown(path, teacher.pw_uid, teacher.pw_gid)
-        if path.is_symlink() or not path.is_dir() or path.stat().st_uid != teacher.pw_uid:
-            sys.exit(f"{path}: is no folder of {teacher.pw_name}'s; whoever has put it there could read what students "
+        if path.is_symlink() or not path.is_dir() or path.stat().st_uid != os.getuid():
+            sys.exit(f"{path}: is no folder of {TEACHER}'s; whoever has put it there could read what students "
                      "submit. Look into it, move it away, and start again.")
         path.chmod(mode)
 
@@ -75,6 +125,13 @@ def seal(folder: Path) -> None:
     subprocess.run([Path(sys.executable).with_name("convcraft"), "exams", str(folder)], check=True)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def give(folder: Path, owner: pwd.struct_passwd, mode: int) -> None:
+    """Make a folder that is the teacher's, in a place where root alone can put one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chown(folder, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+    folder.chmod(mode)
 
 
 def start(spawner) -> None:
@@ -95,12 +152,22 @@ def start(spawner) -> None:
         spawner.cmd = ["prlimit", f"--as={MEMORY}", *spawner.cmd]
 
 
-close(COURSE, account(TEACHER))
-exchange(EXCHANGE, account(TEACHER))
+teacher = account(TEACHER)
+only_roots(COURSE)
+for path in COURSE.iterdir():  # of a clone that root has made, the teacher reads the rest
+    if path.name not in OPEN and path.lstat().st_uid == 0 and not path.is_symlink():
+        os.chown(path, 0, teacher.pw_gid)
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_IRWXO)
+as_user(teacher, close, COURSE)
+give(EXCHANGE, teacher, 0o1777)
+as_user(teacher, exchange, EXCHANGE)
 STATE.mkdir(parents=True, exist_ok=True)
 STATE.chmod(0o700)
 if DIAGNOSE:
-    seal(EXAMS)
+    if EXAMS.is_dir() and EXAMS.stat().st_uid == 0:
+        shutil.rmtree(EXAMS)  # an earlier version's
+    give(EXAMS, teacher, 0o755)
+    as_user(teacher, seal, EXAMS)
 elif EXAMS.is_dir():
     EXAMS.chmod(0o700)  # an earlier start's
 

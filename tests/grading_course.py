@@ -1,10 +1,7 @@
 """A small course on a throwaway folder, for the grader's tests."""
 
-import copy
 import json
-import os
 import shutil
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +9,9 @@ import jupytext
 import nbformat
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
-from traitlets.config import Config
 
-# nbgrader asks the program alembic, which an environment that is not activated does not find.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+from convcraft.layout import course_config
+
 TOY = Path(__file__).parent / "toy_course"
 POINTS = {"toy_relu": 40, "toy_affine": 30, "toy_average": 30}
 RIGHT = {
@@ -43,10 +39,7 @@ def make(root: Path) -> Path:
             if graded:
                 facts["points"] = POINTS[facts["grade_id"].removesuffix("_exam")]
     nbformat.write(notebook, root / "source/01_toy/toy.ipynb")
-    config = Config()
-    exec((root / "nbgrader_config.py").read_text(), {"get_config": lambda: config, "__name__": "config"})
-    config.CourseDirectory.root = str(root)
-    api = NbGraderAPI(config=config)
+    api = NbGraderAPI(config=course_config(root))
     answer = api.generate_assignment("01_toy", force=True)
     assert answer["success"], answer
     return root
@@ -59,7 +52,7 @@ def released(root: Path) -> str:
 
 def notebook(root: Path, answers: dict[str, str]) -> dict:
     """The released notebook with answers put into its solution cells."""
-    result = copy.deepcopy(json.loads(released(root)))
+    result = json.loads(released(root))
     for cell in result["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id")
         if name in answers:
@@ -95,10 +88,15 @@ def copied(root: Path, target: Path) -> Path:
 def rows(root: Path, student: str) -> list[tuple]:
     """All that the gradebook says of a student, ids and times apart."""
     with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
-        (notebook,) = gradebook.find_submission("01_toy", student).notebooks
-        return [*((grade.name, grade.auto_score, grade.manual_score, grade.needs_manual_grade)
-                  for grade in notebook.grades),
-                *((comment.name, comment.auto_comment, comment.manual_comment) for comment in notebook.comments)]
+        return rows_of(gradebook, student)
+
+
+def rows_of(gradebook: Gradebook, student: str) -> list[tuple]:
+    """The same of a gradebook that is open."""
+    (notebook,) = gradebook.find_submission("01_toy", student).notebooks
+    return [*((grade.name, grade.auto_score, grade.manual_score, grade.needs_manual_grade)
+              for grade in notebook.grades),
+            *((comment.name, comment.auto_comment, comment.manual_comment) for comment in notebook.comments)]
 
 
 def points(root: Path) -> dict[str, float]:

@@ -393,7 +393,7 @@ for _name, _code in _ANSWERS.items():
 _FORGED = """
 import socket, struct, torch
 from convcraft.exam.observation import Failure, Opaque, Record
-from convcraft.grading import wire
+from convcraft.grading.sandbox import wire
 def send(data): socket.socket(fileno=os.dup(3)).sendall(data)
 """
 _CHANNEL = {
@@ -444,6 +444,16 @@ def to_bytes(self):
     return _to_bytes(self)
 kept = []
 Record.to_bytes = to_bytes"""), exact=False)
+register("forged_seconds", in_answer(_FORGED + """
+_to_bytes = Record.to_bytes
+Record.to_bytes = lambda self: _to_bytes(Record(self.aspect, self.observation, (), "", 10 ** 400))
+def toy_relu(x): return x.abs()"""), exact=False)
+register("forged_aspects", in_answer(_FORGED + _SEND_RECORD.replace("def toy_relu", "def records").replace(
+    "{value}", "True") + """
+def toy_relu(x):
+    for n in range(300):
+        send(wire.frame(wire.RECORD, step(), Record(f"none {n}", True, (), f"{n} " * 3_000).to_bytes()))
+    return x.abs()"""))
 register("forged_empty_record", in_answer(_FORGED + """
 Record.to_bytes = lambda self: b"\\xff" * 100
 def toy_relu(x): return x.relu()"""), exact=False)
@@ -590,9 +600,88 @@ if not os.fork():
     if not os.fork():
         while time.time() < STOP: time.sleep(0.1)
     os._exit(0)""",
+    "traces_its_first_process": """
+for n in range(3):
+    if not os.fork():
+        ctypes.CDLL(None).ptrace(0x4206, 1, None, ctypes.c_void_p(0x40))  # PTRACE_SEIZE, PTRACE_O_TRACEEXIT
+        while time.time() < STOP: time.sleep(0.1)
+        os._exit(0)""",
+    "spins_on_many_forks": """
+for n in range(60):
+    try:
+        if not os.fork():
+            os.setsid()
+            until = time.time() + 10
+            while time.time() < until: pass
+            os._exit(0)
+    except OSError: break""",
+    "begets_forks_that_beget": """
+def beget():
+    until = time.time() + 5
+    while time.time() < until:
+        try:
+            if os.fork(): os._exit(0)
+        except OSError: os._exit(0)
+if not os.fork(): beget()""",
+    "trickle": """
+import struct
+if SEALED:
+    os.write(3, struct.pack("!cII", b"o", 0, 60_000_000))
+    for n in range(41):
+        try:
+            if not os.fork():
+                while time.time() < STOP: os.write(3, b"x"); time.sleep(0.001)
+                os._exit(0)
+        except OSError: break
+    while time.time() < STOP:
+        try: time.sleep(1)
+        except BaseException: pass""",
+    "memory_bomb_of_sockets": """
+import socket
+for n in range(60):
+    try:
+        if os.fork(): continue
+    except OSError: break
+    kept = []
+    try:
+        while len(kept) < 2000:
+            kept.append(socket.socketpair())
+            for end in kept[-1]:
+                end.setblocking(False)
+                try:
+                    while True: end.send(bytes(2**16))
+                except BlockingIOError: pass
+    except OSError: pass
+    time.sleep(5); os._exit(0)
+time.sleep(1)""",
+    "nested_output": """
+import socket, struct
+for text in (b"[" * 100_000, b'{"a":' * 100_000, b'{"output_type":"error","ename":"a","evalue":"b","traceback":[' +
+             b'"",' * 300_000 + b'""]}'):
+    socket.socket(fileno=os.dup(3)).sendall(struct.pack("!cII", b"o", 0, len(text)) + text)""",
+    "colours_and_turned_text": """
+a = type("A", (), {}); a.a = a
+""" + "a." * 20_000 + """a
+print("\u202edlrow olleh", "\x1b[31mx\x1b[0m" * 200_000)""",
 }
 for _name, _code in _BOMBS.items():
     register(_name, cell_first(_code))
+
+
+@attack()
+def much_output_again_and_again(root):
+    """Each of its cells shows as much as a notebook may, and brings the process down."""
+    book = toy.notebook(root, BASE)
+    book["cells"][:0] = [toy.code("""import json, os, socket, struct, sys
+text = json.dumps({"output_type": "stream", "name": "stdout", "text": "x" * 3_900_000}).encode()
+channel = socket.socket(fileno=os.dup(3))
+step = sys._getframe()
+while not isinstance(step.f_locals.get("step"), dict): step = step.f_back
+channel.sendall(struct.pack("!cII", b"o", step.f_locals["step"]["number"], len(text)) + text)
+os._exit(0)""")] * 6
+    return book
+
+
 register("endless_loop_in_answer", in_answer("def toy_relu(x):\n    while time.time() < STOP: pass"))
 register("endless_loop_in_c_in_answer", in_answer(
     "import itertools\ndef toy_relu(x):\n    any(itertools.repeat(False, 3 * 10**9))"))
@@ -716,8 +805,9 @@ def timestamp_is_a_link(root, folder):
     (folder / "toy.ipynb").write_text(json.dumps(toy.notebook(root, BASE)))
 
 
-@attack()
+@attack(points=100)
 def extra_notebook(root, folder):
+    """Of two files the one with more answers counts: these are the student's own, too."""
     (folder / "toy.ipynb").write_text(json.dumps(toy.notebook(root, BASE)))
     (folder / "another.ipynb").write_text(json.dumps(toy.notebook(root, toy.RIGHT)))
 

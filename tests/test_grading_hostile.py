@@ -13,11 +13,11 @@ import grading_course as toy
 import hostile
 import pytest
 
-from convcraft.grading.grade import grade
-from convcraft.grading.mark import Course
-from convcraft.grading.run import Limits
+from convcraft.grading.classroom import grade_class
+from convcraft.grading.course import Course
+from convcraft.grading.sandbox.run import Limits
 
-pytestmark = pytest.mark.xdist_group("hostile")
+pytestmark = [pytest.mark.xdist_group("hostile"), pytest.mark.sandbox]
 _HONEST = 6
 
 
@@ -86,7 +86,7 @@ def graded(tmp_path_factory, listeners, toy_root, nothing_survives):
     begin = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVCRAFT_TEST", hostile.SECRET)
-        summary = grade(root, workers=2, course=_course(root))
+        summary = grade_class(root, workers=2, course=_course(root))
     return root, summary, time.monotonic() - begin
 
 
@@ -117,7 +117,7 @@ def test_the_others_are_as_if_alone(graded, toy_root, tmp_path):
     root = toy.copied(toy_root, tmp_path / "course")
     _hand_in_honestly(root)
     (root / "exam_seed").write_text((graded[0] / "exam_seed").read_text())
-    grade(root, course=_course(root))
+    grade_class(root, course=_course(root))
     for number in range(_HONEST):
         student = f"honest-{number}"
         assert toy.rows(root, student) == toy.rows(graded[0], student)

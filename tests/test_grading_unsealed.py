@@ -1,7 +1,9 @@
 """Where answers cannot be sealed off: nothing runs unless told to, and then it is still forked, limited and judged."""
 
+import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import grading_course as toy
@@ -10,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from convcraft import demo
-from convcraft.cli import ROOT, main
-from convcraft.grading import sandbox
-from convcraft.grading.grade import grade
-from convcraft.grading.mark import Course
-from convcraft.grading.run import Limits
+from convcraft.commands import ROOT, main
+from convcraft.demo import play
+from convcraft.grading.classroom import grade_class
+from convcraft.grading.course import Course
+from convcraft.grading.sandbox import walls
+from convcraft.grading.sandbox.run import Limits
 
 pytestmark = pytest.mark.xdist_group("unsealed")
 
@@ -56,7 +58,7 @@ def test_without_user_namespaces_it_says_what_to_allow(course, monkeypatch, tmp_
 
 
 def test_elsewhere_than_on_linux_it_says_where_to_go(course, monkeypatch):
-    monkeypatch.setattr(sandbox, "sys", type("Elsewhere", (), {"platform": "darwin", "executable": sys.executable}))
+    monkeypatch.setattr(walls, "sys", type("Elsewhere", (), {"platform": "darwin", "executable": sys.executable}))
     assert "The sandbox needs Linux" in _refused(course)
 
 
@@ -64,7 +66,7 @@ _WINDOWS = """
 import os, sys
 sys.modules.update(fcntl=None, resource=None)
 del os.fork
-from convcraft.cli import main
+from convcraft.commands import main
 main()
 """
 
@@ -81,19 +83,30 @@ def test_where_nothing_can_be_forked_it_says_where_to_go(command, course):
 
 
 def test_without_a_sandbox_the_demo_goes_on_and_says_so(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(demo, "can_seal", lambda course: False)
-    monkeypatch.setattr(demo, "make", lambda found, make=demo.make: make(found)[:3])
-    assert demo.run(ROOT, tmp_path / "demo", ("05_resnet",), Console(soft_wrap=True))
+    monkeypatch.setattr(play, "can_seal", lambda course: False)
+    monkeypatch.setattr(play, "everybody", lambda found, everybody=play.everybody: everybody(found)[:3])
+    assert play.play(ROOT, tmp_path / "demo", ("05_resnet",), Console(soft_wrap=True))
     assert "There is no sandbox here" in capsys.readouterr().out
 
 
 def test_nbgraders_own_command_refuses_as_well(course, monkeypatch, tmp_path):
-    from convcraft.grading.preprocessors import Mark
+    from convcraft.grading.nbgrader.preprocessors import Mark
 
     monkeypatch.setenv("PATH", str(tmp_path))
     facts = {"student": "somebody", "assignment": "01_toy", "notebook": "toy"}
-    with pytest.raises(sandbox.NoSandboxError, match="bubblewrap"):
+    with pytest.raises(walls.NoSandboxError, match="bubblewrap"):
         Mark(sandbox=True, parent=None).preprocess(None, {"nbgrader": facts})
+
+
+def test_packages_outside_pythons_own_folder_are_named(tmp_path):
+    """As with `pip install --user`, or a PYTHONPATH: the interpreter under the environment, given its packages."""
+    code = "import pathlib; from convcraft.grading.sandbox import walls; walls.check(pathlib.Path.cwd())"
+    packages = sysconfig.get_path("purelib")
+    run = subprocess.run([sys._base_executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), packages])})
+    said = run.stderr.splitlines()[-1]
+    assert said.startswith(f"convcraft.grading.sandbox.walls.NoSandboxError: torch lies in {packages}, outside")
+    assert "Install the course into an environment of its own" in said
 
 
 _STILL = ["os_exit", "os_exit_in_answer", "segfault_in_answer", "endless_loop_in_answer", "endless_loop_in_c_in_answer",
@@ -108,7 +121,7 @@ def unsealed(toy_root, tmp_path_factory) -> Path:
         if attack.name in _STILL:
             attack.place(root, f"h-{attack.name}")
     toy.submit(root, "zz-honest", toy.notebook(root, toy.RIGHT))
-    summary = grade(root, course=Course(root, root / "source", sealed=False, limits=Limits(2.0, 512 * 2**20)))
+    summary = grade_class(root, course=Course(root, root / "source", sealed=False, limits=Limits(2.0, 512 * 2**20)))
     assert not summary.problems
     return root
 
@@ -132,3 +145,20 @@ def test_without_walls_nothing_stays_behind(unsealed):
         except OSError:  # ended meanwhile
             continue
     assert hostile.MINE not in names
+
+
+_WITHOUT = """
+import os, signal
+if hasattr(signal, "sigtimedwait"): del signal.sigtimedwait
+from convcraft.grading.sandbox.warm import arrival
+wanted = {signal.SIGCHLD, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+assert arrival(wanted, 0.05) is None
+os.kill(os.getpid(), signal.SIGTERM)
+assert arrival(wanted, 60) == signal.SIGTERM
+"""
+
+
+def test_where_no_signal_can_be_waited_for_with_a_limit_it_is_looked_for():
+    done = subprocess.run([sys.executable, "-c", _WITHOUT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ import torch
 from conftest import CHAPTERS
 from torch.utils.data import DataLoader, TensorDataset
 
-from convcraft.build.prove import namespace
+from convcraft.author.prove import namespace
 
 CHAPTER, = (chapter for chapter in CHAPTERS if chapter.name == "07_augmentation")
 EXERCISE = CHAPTER.exercises["make_loaders"]

@@ -11,14 +11,16 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 from nbclient import NotebookClient
+from nbformat import from_dict
 from nbformat.v4 import new_code_cell, new_notebook
+from nbgrader.utils import determine_grade
 
 import convcraft
 from convcraft import plots
 from convcraft.exam import NoExamError, find, load_chapter
 from convcraft.exam.sealed import seal
 
-TOY = Path(__file__).parent / "toy_course/source/01_toy/exercises.py"
+TOY = Path(__file__).parent / "toy_course/source/01_toy/exams"
 
 
 @pytest.fixture
@@ -39,6 +41,24 @@ def test_partial_credit_is_a_number(toy):
     assert convcraft.examine("toy_affine", lambda x, scale, shift=0.0: (x + shift) * scale) == 10
 
 
+def test_the_points_are_the_cells_value_without_a_second_display(toy):
+    cell = new_code_cell("import convcraft\n"
+                         "convcraft.examine('toy_affine', lambda x, scale, shift=0.0: (x + shift) * scale)")
+    run = NotebookClient(new_notebook(cells=[cell]), timeout=60).execute()
+    table, value = run.cells[0].outputs
+    assert "10 of 30 points" in table.data["text/html"]
+    assert value.output_type == "execute_result"
+    assert value.data == {"text/plain": "10", "text/html": ""}
+    partial, most = determine_grade(_graded(run.cells[0], points=30))
+    assert (partial, most) == (10, 30)
+
+
+def _graded(cell, points):
+    cell.metadata["nbgrader"] = from_dict({"grade": True, "grade_id": "toy", "points": points, "solution": False,
+                                           "locked": True, "schema_version": 3, "cell_type": "code", "checksum": None})
+    return cell
+
+
 def test_an_unknown_name_is_met_with_a_suggestion(toy, capsys):
     assert convcraft.examine("toy_afine", None) is None
     assert "did you mean 'toy_affine'?" in capsys.readouterr().out
@@ -47,7 +67,7 @@ def test_an_unknown_name_is_met_with_a_suggestion(toy, capsys):
 def test_without_an_exam_there_are_no_marks_and_no_false_success(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CONVCRAFT_EXAMS", str(tmp_path))
     assert convcraft.examine("conv2d", lambda: None) is None
-    assert "no exercise 'conv2d'" in capsys.readouterr().out
+    assert "No exam can be reached from here" in capsys.readouterr().out
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     with pytest.raises(NoExamError):
         convcraft.examine("conv2d", lambda: None)

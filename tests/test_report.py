@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from nbgrader.api import Gradebook
 
-from convcraft.cli import main
-from convcraft.grading.grade import grade
-from convcraft.report import NoMarksError, gather
+from convcraft.commands import main
+from convcraft.grading.classroom import grade_class
+from convcraft.grading.report import NoMarksError, gather
 
-pytestmark = pytest.mark.xdist_group("grading")
+pytestmark = [pytest.mark.xdist_group("grading"), pytest.mark.sandbox]
 CLASS = {
     "ada": toy.RIGHT,
     "ben": {**toy.RIGHT, "toy_affine": toy.WRONG["toy_affine"]},
@@ -29,7 +29,7 @@ def course(tmp_path_factory):
     root = toy.make(tmp_path_factory.mktemp("report") / "course")
     for student, answers in CLASS.items():
         toy.submit(root, student, toy.notebook(root, answers))
-    grade(root)
+    grade_class(root)
     with Gradebook(f"sqlite:///{root}/gradebook.db") as gradebook:
         gradebook.add_student("emil")
     return root

@@ -1,97 +1,154 @@
 """What an answer may not fall back on, and how it is seen.
 
-A ban names ATen operators. They are seen below Python, whatever the call was written as: `F.conv2d`, `nn.Conv2d`,
-`torch.ops.aten.convolution` and a compiled function end in the same operator. Some PyTorch functions are taken apart on
-the way down, as average pooling to one place is into a mean: so calls are heard by their names, too. `AUTOGRAD` stands
-for the use of autograd, which is seen by the tensors that it saves.
+A ban names ATen operators, families of them by patterns. They are seen below Python, whatever the call was written as:
+`F.conv2d`, `nn.Conv2d`, `torch.ops.aten.convolution` and a compiled function end in the same operator. Some PyTorch
+functions are taken apart on the way down, as average pooling to one place is into a mean: so calls are heard by their
+names, too. `AUTOGRAD` stands for the use of autograd, which is seen by the tensors that it saves and by its calls.
 """
 
+import _thread
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 AUTOGRAD = frozenset({"autograd"})
-CONVOLUTION = frozenset({
-    "aten::convolution", "aten::_convolution", "aten::convolution_overrideable", "aten::mkldnn_convolution",
-    "aten::_slow_conv2d_forward", "aten::thnn_conv2d", "aten::conv2d", "aten::convolution_backward",
-    "aten::conv_transpose2d", "aten::im2col", "aten::col2im",
-})
-UPSAMPLING = frozenset({
-    "aten::upsample_nearest1d", "aten::upsample_nearest2d", "aten::_upsample_nearest_exact2d",
-    "aten::upsample_linear1d", "aten::upsample_bilinear2d", "aten::_upsample_bilinear2d_aa",
-    "aten::upsample_bicubic2d", "aten::upsample_trilinear3d", "aten::grid_sampler_2d", "aten::grid_sampler_3d",
-    "aten::pixel_shuffle",
-})
-POOLING = UPSAMPLING | frozenset({
-    "aten::max_pool1d", "aten::max_pool2d", "aten::max_pool2d_with_indices", "aten::max_pool3d_with_indices",
-    "aten::max_pool2d_with_indices_backward", "aten::mkldnn_max_pool2d", "aten::quantized_max_pool2d",
-    "aten::avg_pool1d", "aten::avg_pool2d", "aten::avg_pool3d", "aten::avg_pool2d_backward",
-    "aten::adaptive_avg_pool2d", "aten::_adaptive_avg_pool2d", "aten::_adaptive_avg_pool3d",
-    "aten::adaptive_max_pool2d", "aten::adaptive_max_pool3d", "aten::fractional_max_pool2d",
-    "aten::max_unpool2d",
-})
-NORM = frozenset({
-    "aten::native_batch_norm", "aten::_native_batch_norm_legit", "aten::_native_batch_norm_legit_functional",
-    "aten::_native_batch_norm_legit_no_training", "aten::_batch_norm_with_update", "aten::_batch_norm_no_update",
-    "aten::batch_norm_stats", "aten::native_batch_norm_backward", "aten::cudnn_batch_norm",
-    "aten::native_layer_norm", "aten::native_layer_norm_backward", "aten::native_group_norm",
-    "aten::native_group_norm_backward", "aten::_fused_rms_norm", "aten::batch_norm", "aten::layer_norm",
-    "aten::group_norm", "aten::instance_norm",
-})
+CONVOLUTION = frozenset({"*::*conv[!e]*", "aten::im2col", "aten::col2im"})
+UPSAMPLING = frozenset({"*::*upsample_*", "*::*interpolate*", "*::grid_sampl*", "*::pixel_shuffle"})
+POOLING = UPSAMPLING | frozenset({"*::*_pool[123]d*", "*::max_unpool*"})
+NORM = frozenset({"*::*batch_norm*", "*::*layer_norm*", "*::*group_norm*", "*::*instance_norm*", "*::*rms_norm*"})
+_DIFFERENTIATES = frozenset({"aten::backward", "aten::grad", "aten::_make_dual", "aten::make_dual",
+                             "aten::_unpack_dual", "aten::_fw_primal"})
 
 
-class _Listener(TorchDispatchMode):
-    """Counts ATen operators and remembers which of the watched ones ran."""
+@cache
+def _is_banned(name: str, bans: frozenset[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in bans)
 
-    def __init__(self, watched: frozenset[str] = frozenset()):
-        super().__init__()
-        self.watched, self.seen, self.count = watched, set(), 0
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+class DispatchMode(TorchDispatchMode):
+    """A `TorchDispatchMode` that does not make PyTorch import its compiler: seconds, and operators of its own."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+# What is watched for, and what was seen of it; the last one counts. The first one watches for nothing.
+_now: list[tuple[frozenset[str], set[str]]] = [(frozenset(), set())]
+
+
+class _Counter(DispatchMode):
+    """Counts ATen operators."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: tuple[Any, ...] = (),
+                           kwargs: dict[str, Any] | None = None) -> Any:
         self.count += 1
-        name = function._schema.name
-        if name in self.watched:
-            self.seen.add(name)
+        return function(*args, **(kwargs or {}))
+
+
+class _Listener(DispatchMode):
+    """Notices the ATen operators that run."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: tuple[Any, ...] = (),
+                           kwargs: dict[str, Any] | None = None) -> Any:
+        _notice(function._schema.name)
         return function(*args, **(kwargs or {}))
 
 
 class _Caller(TorchFunctionMode):
-    """Remembers which of the watched operators a PyTorch function was called by the name of."""
+    """Notices what PyTorch's functions are called."""
 
-    def __init__(self, watched: frozenset[str], seen: set[str]):
-        super().__init__()
-        self.watched, self.seen = watched, seen
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        name = "aten::" + getattr(function, "__name__", "").partition(".")[0]
-        if name in self.watched:
-            self.seen.add(name)
+    def __torch_function__(self, function: Any, types: Any, args: tuple[Any, ...] = (),
+                           kwargs: dict[str, Any] | None = None) -> Any:
+        _notice("aten::" + getattr(function, "__name__", "").partition(".")[0])
         return function(*args, **(kwargs or {}))
+
+
+def _notice(name: str) -> None:
+    bans, seen = _now[-1]
+    if _is_banned(name, bans):
+        seen.add(name)
+    if name in _DIFFERENTIATES:
+        _notice_autograd()
+
+
+def _notice_autograd() -> None:
+    bans, seen = _now[-1]
+    seen |= bans & AUTOGRAD
 
 
 @contextmanager
 def watched(bans: frozenset[str]) -> Iterator[set[str]]:
-    """Yields a set that fills with the banned operators (and `"autograd"`) that run inside the block."""
+    """Yields a set that fills with the banned operators (and `"autograd"`) that run inside the block.
+
+    Threads that start inside the block are watched, too, and go on being so in later ones: an answer may keep them.
+    """
+    seen: set[str] = set()
+    _now.append((bans, seen))
+    try:
+        with ExitStack() as stack:
+            if bans:
+                stack.enter_context(watched_threads())
+                stack.enter_context(_watched_here())
+            yield seen
+    except RuntimeError as error:
+        if bans >= AUTOGRAD and "saved tensor hooks" in str(error):  # torch.func refuses to be watched
+            seen.add("autograd")
+        raise
+    finally:
+        _now.pop()
+
+
+@contextmanager
+def _watched_here() -> Iterator[None]:
+    """PyTorch's modes and hooks belong to a thread: here to the one that runs the block."""
     with ExitStack() as stack:
-        listener = _Listener(bans)
-        if bans - AUTOGRAD:
-            stack.enter_context(listener)
-            stack.enter_context(_Caller(bans, listener.seen))
-        if bans >= AUTOGRAD:
-            def pack(tensor):
-                listener.seen.add("autograd")
+        stack.enter_context(_Listener())  # type: ignore[no-untyped-call]
+        stack.enter_context(_Caller())
+        if _now[-1][0] >= AUTOGRAD:
+            def pack(tensor: Tensor) -> Tensor:
+                _notice_autograd()
                 return tensor
 
             stack.enter_context(torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor))
-        try:
-            yield listener.seen
-        except RuntimeError as error:
-            if bans >= AUTOGRAD and "saved tensor hooks" in str(error):  # torch.func refuses to be watched
-                listener.seen.add("autograd")
-            raise
+        yield
+
+
+@contextmanager
+def watched_threads() -> Iterator[None]:
+    """Every thread that starts inside the block is watched until it ends, for whatever is watched for at the time."""
+    start, start_new = threading.Thread.start, _thread.start_new_thread
+
+    def within(run: Callable[..., object]) -> Callable[..., None]:
+        def run_watched(*args: Any, **kwargs: Any) -> None:
+            with _watched_here():
+                run(*args, **kwargs)
+
+        return run_watched
+
+    def start_watched(thread: threading.Thread) -> None:
+        thread.run = within(thread.run)  # type: ignore[method-assign]
+        start(thread)
+
+    threading.Thread.start = start_watched  # type: ignore[method-assign, assignment]
+    _thread.start_new_thread = lambda run, *args: start_new(within(run), *args)
+    try:
+        yield
+    finally:
+        threading.Thread.start = start  # type: ignore[method-assign]
+        _thread.start_new_thread = start_new
 
 
 @contextmanager
@@ -104,6 +161,6 @@ def unwatched() -> Iterator[None]:
 
 def count_operators(thunk: Callable[[], object]) -> tuple[object, int]:
     """Run `thunk` and count the ATen operators that it runs: (its result, the count)."""
-    with _Listener() as listener:
+    with _Counter() as counter:
         result = thunk()
-    return result, listener.count
+    return result, counter.count

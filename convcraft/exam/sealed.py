@@ -1,30 +1,40 @@
 """Exams that can be handed out: the probes, and what the answers showed, without any answer's code.
 
-A sealed exam is a folder: `exam.json` (names, points, bans, sentences), `probe.pickle` (the probe, by cloudpickle) and
-`answers.safetensors` (what reference and misconceptions showed at the fixed draw). Whoever opens one runs its probe, so
-a sealed exam is trusted as the course is.
+A sealed exam is a folder: `exam.json` (names, points, bans, sentences), `probe.py` (see `probe`) and `answers.xz` (what
+reference and misconceptions showed at the fixed draw: of a misconception, the aspects that it fails). All of it is text
+and numbers, for any version of Python. Whoever opens one runs its probe, so a sealed exam is trusted as the course is.
 """
 
 import json
-import pickle
-import sys
+import lzma
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-
-import cloudpickle
+from typing import Any, NoReturn
 
 from convcraft.exam.exercise import Exercise, Misconception
-from convcraft.exam.observation import Record
+from convcraft.exam.observation import Observation, Record
+from convcraft.exam.outcome import outcome
+from convcraft.exam.probe import opened, source_of
+from convcraft.language import LANGUAGES, _
 
-_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT = 3  # of `exam.json`, and of what lies beside it
+
+
+class SealedError(ValueError):
+    """A sealed exam cannot be opened; the message says what to do."""
 
 
 @dataclass(eq=False)
 class SealedExercise(Exercise):
-    """An exercise whose answers are recorded, for the fixed draw alone."""
+    """An exercise whose answers are recorded, for the fixed draw alone, and what it says in each language."""
 
     answers: dict[str, dict[str, Record]] = field(default_factory=dict)
+    translations: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def sentences(self, language: str) -> Mapping[str, str]:
+        return self.translations.get(language, {})
 
     def expected(self, seed: int) -> dict[str, Record]:
         self._check(seed)
@@ -32,7 +42,7 @@ class SealedExercise(Exercise):
 
     def mistaken(self, index: int, seed: int) -> dict[str, Record]:
         self._check(seed)
-        return self.answers[str(index)]
+        return self.answers["reference"] | self.answers[str(index)]
 
     def _check(self, seed: int) -> None:
         if seed != 0:
@@ -41,40 +51,68 @@ class SealedExercise(Exercise):
 
 def seal(exercise: Exercise, folder: Path) -> Path:
     """Write one exercise's sealed exam to `folder/<name>/`; returns that folder."""
-    answers = {"reference": exercise.expected(0)}
-    answers |= {str(index): exercise.mistaken(index, 0) for index in range(len(exercise.misconceptions))}
-    recorded = {who: {name: record.observation for name, record in records.items()}
-                for who, records in answers.items()}
+    recorded: dict[str, Observation] = {"reference": _seen(exercise.expected(0))}
+    recorded |= {str(index): _seen(_failed(exercise, index)) for index in range(len(exercise.misconceptions))}
     target = folder / exercise.name
     target.mkdir(parents=True, exist_ok=True)
     (target / "exam.json").write_text(json.dumps({
-        "name": exercise.name, "chapter": exercise.chapter, "points": exercise.points, "python": _PYTHON,
-        "bans": sorted(exercise.bans),
-        "misconceptions": [misconception.sentence for misconception in exercise.misconceptions],
+        "format": _FORMAT, "name": exercise.name, "chapter": exercise.chapter, "points": exercise.points,
+        "listed": exercise.listed, "bans": sorted(exercise.bans),
+        "misconceptions": [{"sentence": misconception.sentence, "literal": misconception.literal}
+                           for misconception in exercise.misconceptions],
+        "translations": {language: dict(sorted(exercise.sentences(language).items()))
+                         for language in LANGUAGES if exercise.sentences(language)},
     }, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (target / "probe.pickle").write_bytes(cloudpickle.dumps(exercise.probe))
-    (target / "answers.safetensors").write_bytes(Record(exercise.name, recorded).to_bytes())
+    (target / "probe.py").write_text(source_of(exercise), encoding="utf-8")
+    (target / "answers.xz").write_bytes(lzma.compress(Record(exercise.name, recorded).to_bytes()))
     return target
 
 
+def sealed_names(folder: Path) -> list[str]:
+    """The sealed exams in `folder`."""
+    return [path.parent.name for path in sorted(folder.glob("*/exam.json"))]
+
+
 @cache
-def load_sealed(folder: Path) -> dict[str, Exercise]:
-    """Every sealed exam in `folder`, by name.
+def load_sealed(folder: Path, name: str) -> SealedExercise:
+    """One of the sealed exams in `folder`.
 
     Raises:
-        ValueError: an exam was sealed with another version of Python; the message says what to do.
+        SealedError: another version of the course has sealed it, or it is not whole.
     """
-    return {path.parent.name: _load(path.parent) for path in sorted(folder.glob("*/exam.json"))}
+    path = folder / name
+    try:
+        facts = json.loads((path / "exam.json").read_text(encoding="utf-8"))
+        if facts.get("format") != _FORMAT:
+            raise SealedError(_("{folder}: another version of the course has sealed this exam; seal the exams again "
+                                "with `convcraft exams`").format(folder=path))
+        recorded: Any = Record.from_bytes(lzma.decompress((path / "answers.xz").read_bytes())).observation
+        probe = opened(name, (path / "probe.py").read_text(encoding="utf-8"))
+        misconceptions = [Misconception(known["sentence"], _withheld, known["literal"])
+                          for known in facts["misconceptions"]]
+        answers = {who: {aspect: Record(aspect, seen) for aspect, seen in records.items()}
+                   for who, records in recorded.items()}
+        return SealedExercise(name, facts["points"], probe, _withheld, frozenset(facts["bans"]), facts["chapter"],
+                              misconceptions, listed=facts["listed"], answers=answers,
+                              translations=facts["translations"])
+    except SealedError:
+        raise
+    except Exception as error:  # whatever a file that was cut off, or a probe that this version cannot run, leads to
+        raise SealedError(_("{folder} is not whole ({kind}: {message}); seal the exams again with "
+                            "`convcraft exams`").format(
+            folder=path, kind=type(error).__name__, message=error)) from error
 
 
-def _load(folder: Path) -> SealedExercise:
-    facts = json.loads((folder / "exam.json").read_text(encoding="utf-8"))
-    if facts["python"] != _PYTHON:
-        raise ValueError(f"{folder}: sealed with Python {facts['python']}, this is {_PYTHON}; "
-                         "seal the exams again with `convcraft exams`")
-    recorded = Record.from_bytes((folder / "answers.safetensors").read_bytes()).observation
-    answers = {who: {name: Record(name, seen) for name, seen in records.items()} for who, records in recorded.items()}
-    return SealedExercise(
-        facts["name"], facts["points"], pickle.loads((folder / "probe.pickle").read_bytes()), None,
-        frozenset(facts["bans"]), facts["chapter"],
-        [Misconception(sentence, None) for sentence in facts["misconceptions"]], answers=answers)
+def _failed(exercise: Exercise, index: int) -> dict[str, Record]:
+    """What a misconception shows where it differs from the reference."""
+    expected, shown = exercise.expected(0), exercise.mistaken(index, 0)
+    return {item.name: shown[item.name] for item in exercise.aspects()
+            if not outcome(item, shown[item.name], expected[item.name])}
+
+
+def _seen(records: Mapping[str, Record]) -> Observation:
+    return {name: record.observation for name, record in records.items()}
+
+
+def _withheld(*_: object, **__: object) -> NoReturn:
+    raise LookupError("a sealed exam has no answer's code; what the answers showed is recorded")

@@ -1,58 +1,48 @@
 """One submission from a student's folder to marks: read, rebuild, run, judge. What a worker does."""
 
-import atexit
-import importlib
 import math
-import os
+import re
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from convcraft.exam import Exercise, Verdict, judge, load_course
+from convcraft.exam import Exercise, Failure, Verdict, judge
+from convcraft.exam.compare import explain
 from convcraft.exam.draw import key
-from convcraft.exam.present import bundle
-from convcraft.grading import chapter as chapters
-from convcraft.grading.chapter import Chapter, grade_id
-from convcraft.grading.handed_in import read
-from convcraft.grading.rebuild import Rebuilt, rebuild
-from convcraft.grading.run import Limits, Ran, Warm, run
-from convcraft.grading.sandbox import need_forks
+from convcraft.exam.told import NO_MAGIC, SKIPPED
+from convcraft.grading import outputs
+from convcraft.grading.course import Course, Task
+from convcraft.grading.errors import GAVE_UP
+from convcraft.grading.exercises import chapters_of
+from convcraft.grading.nbgrader.notes import remark
+from convcraft.grading.notebook.editions import Editions, editions
+from convcraft.grading.notebook.rebuilt import Rebuilt, rebuild
+from convcraft.grading.notebook.released import ReleasedNotebook, grade_id, load
+from convcraft.grading.notebook.submitted import HandedIn, Other, SubmittedNotebook, gather, read, shown
+from convcraft.grading.sandbox.run import StepResult, run_notebook
+from convcraft.grading.sandbox.wire import StoppedError
+from convcraft.grading.seeds import conceal, seed_for
+from convcraft.grading.warm_process import ready_process
+from convcraft.language import N_, _, retold, using
 
-NO_RESPONSE = "No response."
-UNJUDGED = "What was observed here is nothing that could be judged."
-_MAX_HTML = 2_000_000
-_SOON_USED = ("torch._dynamo",)
-
-
-@dataclass(frozen=True)
-class Course:
-    """What a worker has to know of the course. `source` has the exercises; `root` is hidden from answers."""
-
-    root: Path
-    source: Path
-    sealed: bool = True
-    limits: Limits = field(default_factory=Limits)
+NO_RESPONSE = N_("No response.")
+CUT_SHORT = N_("The cell that begins with “{begin}”: {reason}")
+UNJUDGED = N_("What was observed here is nothing that could be judged.")
 
 
-@dataclass(frozen=True)
-class Task:
-    """One student's folder for one assignment. `notebooks` are the released ones, `seed` the draw's."""
-
-    student: str
-    assignment: str
-    folder: Path
-    notebooks: tuple[Path, ...]
-    seed: int
+_MAX_REMARKS = 3  # on one cell
+_SKIPPED = re.compile(r"^The magic %\S{1,40} was skipped here \(.{0,300}\); the rest of its cell ran\.$", re.M)
+_OF_MAGIC = (NO_MAGIC, SKIPPED)
 
 
 @dataclass(frozen=True)
-class Mark:
+class CellMark:
     """The points of one graded cell, and the comment on its answer (None: nothing to say).
 
-    `facts` is what a report wants to know; it stands in the cell's metadata, too (see `facts`).
+    `facts` is what a report wants to know; it stands in the cell's metadata, too (see `answer_facts`).
     """
 
     grade_id: str
@@ -60,26 +50,28 @@ class Mark:
     points: float
     max_points: float
     comment: str | None
-    facts: dict
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Marked:
-    """A graded notebook: its file's text and its marks."""
+class MarkedNotebook:
+    """A graded notebook: its file's text, its marks, and the language that it was handed in."""
 
     name: str
     text: str
-    marks: list[Mark]
+    marks: list[CellMark]
     remarks: list[str]
+    language: str = "en"
 
 
 @dataclass(frozen=True)
-class Result:
-    """A graded submission; `seconds` is the time it took the worker."""
+class MarkedSubmission:
+    """A graded submission; `seconds` is the time it took the worker, `misplaced` says what belongs elsewhere."""
 
     task: Task
-    notebooks: list[Marked] = field(default_factory=list)
+    notebooks: list[MarkedNotebook] = field(default_factory=list)
     seconds: float = 0.0
+    misplaced: list[str] = field(default_factory=list)
 
     @property
     def points(self) -> float:
@@ -90,173 +82,157 @@ class Result:
         return sum(mark.max_points for notebook in self.notebooks for mark in notebook.marks)
 
 
-def mark(course: Course, task: Task) -> Result:
+@dataclass(frozen=True)
+class Parcel:
+    """All that marking a task takes besides the course's exams, as bytes: it can go to another machine.
+
+    `released` are the task's notebooks: path and content, each in all its languages, the class's own first. `others`
+    are the rest of the course's, `remarks` are about all that was handed in, in English.
+    """
+
+    task: Task
+    handed_in: HandedIn
+    released: tuple[tuple[tuple[Path, bytes], ...], ...]
+    others: tuple[Other, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def pack(task: Task, released: Callable[[Path], bytes] = Path.read_bytes) -> Parcel:
+    """Read what marking the task takes.
+
+    Args:
+        released: gives a released notebook's content; whoever packs for a class need not read it for each student.
+    """
+    paths = [(path, *others) for path, others in zip_longest(task.notebooks, task.translations, fillvalue=())]
+    with using(load(task.notebooks[0], released(task.notebooks[0])).language):
+        files = gather(task.folder, [path.stem for path in task.notebooks], task.elsewhere)
+    return Parcel(task, files, tuple(tuple((path, released(path)) for path in several) for several in paths),
+                  tuple(Other.of(load(path, released(path))) for path in task.others),
+                  tuple(filter(None, [remark(task.folder)])))
+
+
+def mark_submission(course: Course, task: Task) -> MarkedSubmission:
     """Grade one submission; never raises for anything that a student did."""
-    begin = time.perf_counter()
-    marked = []
-    for path in task.notebooks:
-        teacher = chapter(path)
-        handed_in = read(task.folder, teacher.name, set(teacher.by_grade_id))
-        marked.append(mark_notebook(course, rebuild(teacher, handed_in), task.seed))
-    return Result(task, marked, time.perf_counter() - begin)
+    return mark_parcel(course, pack(task))
 
 
-def facts(verdict: Verdict, grade_id: str, *, answered: bool) -> dict:
-    """What a report wants to know of one answer, fit for JSON."""
-    failed = [{"aspect": row.name, "detail": _plain(row.detail), "diagnosis": row.diagnosis}
+def mark_parcel(course: Course, parcel: Parcel, unrun: str = "") -> MarkedSubmission:
+    """The same for a task that is packed already.
+
+    Args:
+        unrun: why nothing of it shall run; it has no points then, and this as its remark.
+    """
+    begin, task = time.perf_counter(), parcel.task
+    marked: list[MarkedNotebook] = []
+    misplaced: list[str] = []
+    notebooks = [editions(*(load(path, content) for path, content in several)) for several in parcel.released]
+    for each in notebooks:
+        siblings = [Other.of(other.first) for other in notebooks if other is not each]
+        released, submitted = _read(parcel.handed_in, each, [*siblings, *parcel.others])
+        with using(released.language):
+            misplaced += submitted.misplaced
+            submitted.remarks += map(_, parcel.remarks)
+            marked.append(mark_notebook(course, rebuild(released, submitted), task.seed, unrun))
+    return MarkedSubmission(task, marked, time.perf_counter() - begin, misplaced)
+
+
+def _read(files: HandedIn, known: Editions, others: Sequence[Other]) -> tuple[ReleasedNotebook, SubmittedNotebook]:
+    """The edition that was handed in, and what can be read of it, with remarks in its language."""
+    with using(known.first.language):
+        submitted = read(files, known.first, others)
+    released = known.handed_in(submitted.cells or [])
+    if submitted.remarks and released.language != known.first.language:
+        with using(released.language):
+            submitted = read(files, released, others)
+    return released, submitted
+
+
+def answer_facts(verdict: Verdict, grade_id: str, *, answered: bool) -> dict[str, Any]:
+    """What a report wants to know of one answer, fit for JSON: aspects and diagnoses by the exam's own sentences, in
+    English, for a class may have been told them in several languages.
+    """
+    failed = [{"aspect": row.aspect, "detail": _plain(row.detail), "diagnosis": row.mistake}
               for row in verdict.rows if not row.passed]
     seconds = verdict.seconds if math.isfinite(verdict.seconds) else 0.0
     return {"exercise": verdict.exercise, "grade_id": grade_id, "points": verdict.points,
             "max_points": verdict.max_points, "answered": answered, "failed": failed,
-            "diagnoses": verdict.diagnoses, "seconds": round(seconds, 3)}
+            "diagnoses": verdict.mistakes, "seconds": round(seconds, 3)}
 
 
-def mark_notebook(course: Course, rebuilt: Rebuilt, seed: int) -> Marked:
-    """Run and judge a rebuilt notebook."""
-    exercises, steps = exercises_of(course.source), rebuilt.steps()
-    results = run(warm(course), steps, seed, course.limits)
+def mark_notebook(course: Course, rebuilt: Rebuilt, seed: int, unrun: str = "") -> MarkedNotebook:
+    """Run and judge a rebuilt notebook, in the language in force; where `unrun` says why, run nothing."""
+    unrun = retold(unrun, GAVE_UP)
+    chapters = chapters_of(course.source, {exam.exercise for exam in rebuilt.released.exams.values()})
+    exercises = {name: exercise for chapter in chapters for name, exercise in chapter.exercises.items()}
+    steps = rebuilt.steps()
+    seeds = {step["exam"]: seed_for(seed, step["exam"]) for step in steps if "exam" in step}
+    steps = [{**step, "seed": seeds[step["exam"]]} if "exam" in step else step for step in steps]
+    secret = {number for name, each in seeds.items() for number in _seeds(exercises[name], each)}
+    if unrun:
+        results = {step["number"]: StepResult(ended=unrun) for step in steps if "exam" in step}
+        rebuilt.remarks.append(unrun)
+    else:
+        results = run_notebook(ready_process(course, chapters), steps, course.limits)
     marks = []
-    exams = {exam.grade_id: exam for exam in rebuilt.chapter.exams.values()}
+    exams = {exam.grade_id: exam for exam in rebuilt.released.exams.values()}
     for number, ran in results.items():
         cell, name = rebuilt.cells[number], grade_id(rebuilt.cells[number])
         if name not in exams:
-            rebuilt.cells[number] = {**cell, "outputs": _outputs(ran)}
+            rebuilt.remarks += _remarks(cell["source"], ran)
+            rebuilt.cells[number] = {**cell, "outputs": outputs.of_cell(ran)}
             rebuilt.origin[number] = rebuilt.origin[number] if not rebuilt.cells[number]["outputs"] else None
             continue
         exam = exams[name]
-        verdict = _judged(exercises[exam.exercise], ran, seed)
+        verdict = _judged(exercises[exam.exercise], ran, seeds[exam.exercise], exam.points)
         answered = exam.exercise not in rebuilt.unanswered
-        known = facts(verdict, name, answered=answered)
+        known = answer_facts(verdict, name, answered=answered)
+        for row in known["failed"]:
+            row["detail"] = conceal(row["detail"], secret)
         metadata = {**cell["metadata"], "convcraft": known}
-        rebuilt.cells[number] = {**cell, "metadata": metadata, "outputs": _shown(verdict, ran)}
+        rebuilt.cells[number] = {**cell, "metadata": metadata, "outputs": outputs.of_exam(verdict, ran)}
         rebuilt.origin[number] = None
-        solution = exam.exercise if exam.exercise in rebuilt.chapter.solutions else ""
-        comment = "\n\n".join(verdict.diagnoses) or ran.ended or None
-        marks.append(Mark(name, solution, verdict.points, exam.points, comment if answered else NO_RESPONSE, known))
-    return Marked(rebuilt.chapter.name, rebuilt.text(), marks, rebuilt.remarks)
+        solution = exam.exercise if exam.exercise in rebuilt.released.solutions else ""
+        comment = "\n\n".join(verdict.diagnoses) or ran.ended or _never_defined(ran) or None
+        comment = conceal(comment or "", secret) or None if answered else _(NO_RESPONSE)
+        marks.append(CellMark(name, solution, verdict.points, exam.points, comment, known))
+    remarks = [conceal(remark, secret) for remark in rebuilt.remarks]
+    return MarkedNotebook(rebuilt.released.name, conceal(rebuilt.text(), secret), marks, remarks,
+                          rebuilt.released.language)
 
 
-def _judged(exercise: Exercise, ran: Ran, seed: int) -> Verdict:
-    try:
-        return judge(exercise, ran.records, seed)
-    except Exception:  # no answer makes the judge raise; what was forged may, and earns nothing
-        ran.ended = UNJUDGED
-        return judge(exercise, [], seed)
+def _seeds(exercise: Exercise, seed: int) -> Iterator[int]:
+    """All numbers from which an exam's inputs can be drawn again."""
+    yield seed
+    yield from (key(seed, exercise.name, item.name) for item in exercise.aspects())
 
 
-@lru_cache(maxsize=64)
-def chapter(path: Path) -> Chapter:
-    """The released notebook at `path`, read once."""
-    return chapters.load(path)
+def _never_defined(ran: StepResult) -> str:
+    """Why there was no answer to examine: its cell had stopped before."""
+    for record in ran.records:
+        if isinstance(record.observation, Failure) and record.observation.kind == StoppedError.__name__:
+            return explain(record.observation)
+    return ""
 
 
-def exercises_of(source: Path) -> dict[str, Exercise]:
-    """The course's exercises, as they are written now."""
-    return _exercises(source, _version(source))
-
-
-@cache
-def _exercises(source: Path, version: tuple) -> dict[str, Exercise]:
-    torch.set_num_threads(1)  # so that a process may still fork afterwards
-    load_course.cache_clear()
-    return load_course(source)
-
-
-def _version(source: Path) -> tuple:
-    return tuple((path.parent.name, path.stat().st_mtime_ns) for path in sorted(source.glob("*/exercises.py")))
-
-
-_warm: dict[tuple[Path, bool, tuple], Warm] = {}
-
-
-def start(course: Course) -> Warm:
-    """The warm process of this machine, which may still be starting: inherited from the parent, else a new one.
-
-    Raises:
-        NoSandboxError: no process can be forked here.
-    """
-    need_forks()
-    wanted = (course.root, course.sealed, _version(course.source))
-    running = _warm.get(wanted)
-    if running is None or not running.alive():
-        running = _warm[wanted] = Warm(course.root, sealed=course.sealed)
-        owner = os.getpid()
-        atexit.register(lambda: running.close() if os.getpid() == owner else None)
-    return running
-
-
-def warm(course: Course) -> Warm:
-    """The same, ready to run notebooks.
-
-    Raises:
-        SandboxError: it did not start.
-    """
-    running = start(course)
-    if not running.is_ready:
-        exercises = exercises_of(course.source)
-        for module in _SOON_USED:
-            importlib.import_module(module)  # while the other one imports; and for all forks of this one
-        running.get_ready(exercises)
-    return running
-
-
-def seed_for(secret: int, assignment: str) -> int:
-    """The draw's seed for an assignment: what leaks from one says nothing of another."""
-    return key(secret, assignment)
-
-
-def _outputs(ran: Ran) -> list[dict]:
-    return [*ran.outputs, *_note(ran.ended)]
-
-
-def _shown(verdict: Verdict, ran: Ran) -> list[dict]:
-    """Nothing on stderr, no error, and the points first: nbgrader gives its marks by that."""
-    data = {mime: text for mime, text in _bundle(_Key(verdict)).items() if len(text) <= _MAX_HTML}
-    calm = []
+def _remarks(source: str, ran: StepResult) -> list[str]:
+    """What a student should know of a cell that did not run as in Jupyter: cut short, or without a magic."""
+    reasons = [ran.ended] if ran.ended else []
     for output in ran.outputs:
-        match output["output_type"]:
-            case "error":
-                output = {"output_type": "stream", "name": "stdout", "text": f"{output['ename']}: {output['evalue']}\n"}
-            case "stream":
-                output = {**output, "name": "stdout"}
-            case "execute_result":
-                continue
-        calm.append(output)
-    points = {"output_type": "execute_result", "data": {"text/plain": repr(verdict.points)}, "metadata": {},
-              "execution_count": None}
-    shown = {"output_type": "display_data", "data": data, "metadata": {}}
-    return [shown, *calm, *_note(ran.ended), points]
+        if output["output_type"] == "stream":
+            reasons += [retold(said, *_OF_MAGIC) for said in _SKIPPED.findall(output["text"])[:_MAX_REMARKS]]
+    begin = shown(next((line.strip() for line in source.splitlines() if line.strip()), ""), 60)
+    return [_(CUT_SHORT).format(begin=begin, reason=shown(reason, 300)) for reason in reasons[:_MAX_REMARKS]]
+
+
+def _judged(exercise: Exercise, ran: StepResult, seed: int, worth: float) -> Verdict:
+    """The verdict, in the points that the class's release promises: it may be older than the exam."""
+    try:
+        return judge(exercise, ran.records, seed, worth)
+    except Exception:  # no answer makes the judge raise; what was forged may, and earns nothing
+        ran.ended = _(UNJUDGED)
+        return judge(exercise, [], seed, worth)
 
 
 def _plain(text: str, limit: int = 300) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= limit else text[:limit - 1] + "…"
-
-
-def _note(text: str) -> list[dict]:
-    return [{"output_type": "stream", "name": "stdout", "text": text + "\n"}] if text else []
-
-
-class _Key:
-    """A verdict, equal to another that would be shown alike: the same mistakes are drawn once."""
-
-    def __init__(self, verdict: Verdict):
-        self.verdict = verdict
-        self._key = (verdict.exercise, verdict.points, verdict.output, tuple(
-            (row.name, row.passed, row.diagnosis, row.detail, _bytes(row.comparison.yours)) for row in verdict.rows))
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._key == other._key
-
-
-def _bytes(tensor: torch.Tensor | None) -> bytes:
-    return b"" if tensor is None else repr((tensor.dtype, tensor.shape)).encode() + tensor.contiguous().view(-1).view(
-        torch.uint8).numpy().tobytes()
-
-
-@lru_cache(maxsize=2000)
-def _bundle(key: _Key) -> dict[str, str]:
-    return bundle(key.verdict)

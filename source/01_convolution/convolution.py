@@ -1,13 +1,26 @@
-# %% [markdown]
+# %% [markdown] with_reading=270
 # # 1 · Convolution
+#
+# ![The photograph of the palace; its vertical edges; its horizontal edges; and both together, a drawing in black lines
+# on white.](../../assets/01_convolution/edges_of_the_palace.svg)
+#
+# No hand drew the lines in the last picture. They were made from the photograph by eighteen numbers, and in this
+# chapter you find out which. Further on nine of them come back, found by nobody: training finds them, from examples,
+# with gradients that you have computed yourself.
 #
 # **At the end you will be able to** build the convolution layer yourself, forwards and backwards, and to say of any
 # such layer how large its output is, what it costs and how far it sees.
-# <br>**You need before** a little Python, tensors (indexing, shapes, broadcasting) and, for one section, the chain
-# rule.
-# <br>**It takes** about four hours: 165 minutes for the eight exercises (100 points), the rest for reading and playing.
+# <br>**You need before** a little Python, and some tensors; the warm-up below shows how much. One section needs the
+# chain rule.
+# <br>**It takes** about {hours} hours: {minutes} minutes for the {exercises} exercises ({points} points), the rest
+# for reading and playing.
+# <br>**The short way** ({minutes cross_correlate edge_kernels conv_output_size conv2d count_cost receptive_field}
+# minutes, {points cross_correlate edge_kernels conv_output_size conv2d count_cost receptive_field} points):
+# `cross_correlate`, `edge_kernels`, `conv_output_size`, `conv2d`, `count_cost`, `receptive_field`, and of the text
+# the sections up to [](#channels), then [](#cost) and [](#view). Left out are [](#one_product) and [](#gradients),
+# the hardest of the chapter; nothing later in the course breaks without them.
 #
-# Every exercise is four cells: the task, a cell for your answer, a cell to try it, and a cell that examines it. The
+# Every exercise has four parts: the task, a cell for your answer, a cell to try it, and a cell that examines it. The
 # exam says which mistake was made, not only that there is one. Run it as often as you like.
 
 # %%
@@ -20,7 +33,43 @@ from convcraft import data, examine, plots, try_it
 plots.use_style()
 
 # %% [markdown]
-# ## 1.1 A window that slides
+# ## Warm-up
+#
+# Ten minutes, no points. Say what each line will print before you run the cell. Where you were right every time, you
+# know enough about tensors for this chapter.
+#
+# **Shapes and indices.** A tensor has a shape. A number as an index takes a dimension away, a slice keeps it, and
+# `None` puts in a new one of size 1.
+
+# %% tags=["demo"]
+x = torch.arange(12.0).reshape(3, 4)
+print(x)
+print(x[1, 2].item(), x[1].shape, x[1:2].shape, x[:, ::2].shape, x[None, None].shape)
+print(x.T.shape, x.sum().item(), x.sum(0).shape)
+
+# %% [markdown]
+# **Broadcasting.** Two tensors of different shapes are lined up from the *last* dimension. A size of 1, or a missing
+# dimension, is repeated. So (3, 4) and (4,) fit, (3, 4) and (3, 1) fit, and (3, 4) and (3,) do not.
+
+# %% tags=["demo"]
+print((x + torch.tensor([0.0, 100, 200, 300]))[0])
+print((x + torch.tensor([0.0, 100, 200])[:, None])[:, 0])
+try:
+    x + torch.tensor([0.0, 100, 200])
+except RuntimeError as error:
+    print("RuntimeError:", error)
+
+# %% [markdown]
+# **Autograd.** A tensor with `requires_grad` remembers what was computed from it. `backward()` walks back and leaves in
+# `grad` how much the result would change for each unit of every number.
+
+# %% tags=["demo"]
+w = torch.tensor([1.0, -2, 3], requires_grad=True)
+(w**2).sum().backward()
+print("2 · w:", w.grad.tolist())
+
+# %% [markdown]
+# ## A window that slides
 #
 # Here is a photograph of the Summer Palace in Beijing. You see at once where the roof ends and the sky begins. A
 # computer gets numbers: one for each pixel, 0 for black and 1 for white. Some of the numbers at the top of the roof
@@ -52,7 +101,7 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 # The way out rests on two observations. **An edge is a local thing**: to know whether there is one, it is enough to
 # look at a few neighbouring pixels. **An edge is an edge everywhere**: the same look works at all places. So take one
 # small grid of weights, the *kernel*, and slide it over the image. At each place, multiply the numbers that meet, and
-# add up:
+# add up. From left to right: the image, the kernel, the nine products with their sum, and the result:
 #
 # ![A 3×3 window slides over a 5×5 image. At each of its nine places the nine products are written out and added up, and
 # the sum goes into a 3×3 result.](../../assets/01_convolution/sliding_window.gif)
@@ -61,7 +110,7 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 # idea; the rest of the chapter is bookkeeping.
 
 # %% [markdown]
-# ### Exercise 1.1 · The sliding window ●○○○○ 15 min
+# ### [](#cross_correlate) The sliding window ●○○○○ 15 min
 #
 # Take an image $x$ of shape (H, W) and a kernel $w$ of shape (kH, kW). Lay the kernel on the image, multiply the
 # numbers that meet, and add the products. Do this at every place where the kernel lies wholly on the image:
@@ -82,10 +131,9 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 # - Two loops over the places (p, q) are fine.
 # - Neither the image nor the kernel has to be square.
 # - The smallest kernel is 1×1; the largest is as large as the image and leaves one number.
-# - Both inputs stay as they were, gradients flow to both, float64 inputs give a float64 result, and no input need be
-#   contiguous in memory. (Gradients flow by themselves as long as every sum stays a tensor. `image.T` is not
-#   contiguous: its rows are not stored one after the other. `view` may refuse such a tensor, `reshape` never does.)
-# - PyTorch's own convolutions and `F.unfold` are off limits, here and in Exercises 1.4 to 1.6.
+# - Both inputs stay as they were, and gradients flow to both. (They flow by themselves as long as every sum stays a
+#   tensor.)
+# - PyTorch's own convolutions and `F.unfold` are off limits, here and wherever this chapter builds a convolution.
 #
 # <details><summary>Hint 1: where to start</summary>
 #
@@ -99,11 +147,6 @@ print("one 3×3 window:                 ", count_parameters(nn.Conv2d(1, 1, kern
 # number.
 #
 # </details>
-# <details><summary>Hint 3: the last point of the list</summary>
-#
-# `torch.zeros(2, 3)` is float32, always. It takes a `dtype=`.
-#
-# </details>
 
 # %% nbgrader={"grade_id": "cross_correlate", "solution": true}
 def cross_correlate(image, kernel):
@@ -114,7 +157,7 @@ def cross_correlate(image, kernel):
         kernel: (kH, kW), no larger than the image.
 
     Returns:
-        (H - kH + 1, W - kW + 1), of the image's dtype.
+        (H - kH + 1, W - kW + 1).
     """
     ### BEGIN SOLUTION
     kernel_height, kernel_width = kernel.shape
@@ -149,7 +192,10 @@ examine("cross_correlate", cross_correlate)
 # ![One bright pixel in a 5×5 image, the kernel 1 to 9, and two results: cross-correlation gives the kernel turned
 # around, 9 to 1, convolution gives the kernel itself.](../../assets/01_convolution/two_conventions.svg)
 #
-# The figure says which of the two PyTorch computes. Do not believe it, ask PyTorch:
+# The figure says which of the two PyTorch computes. Do not believe it, ask PyTorch.
+#
+# **Predict, then run.** What will `F.conv2d` make of one bright pixel and the kernel 1 to 9? (a) The kernel as it is, 1
+# to 9. (b) The kernel turned around, 9 to 1. (c) Nine times the same number. Write your letter down.
 
 # %% tags=["demo"]
 bright_pixel = torch.zeros(1, 1, 5, 5)
@@ -160,13 +206,14 @@ print("F.conv2d with the kernel:", F.conv2d(bright_pixel, kernel)[0, 0], sep="\n
 print("F.conv2d with the kernel turned by 180°:", F.conv2d(bright_pixel, kernel.flip(2, 3))[0, 0], sep="\n")
 
 # %% [markdown]
-# The kernel comes out turned around, so PyTorch computes the cross-correlation, and so does every library for deep
-# learning. It does no harm: a network *learns* its kernels, and learns them the right way round for what the layer
-# does. From here on "convolution" means what `conv2d` does. You will meet the turned kernel once more, where gradients
-# go back.
+# It is (b). (a) is tempting because of the name: it is what a *convolution* gives. The kernel comes out turned around,
+# so PyTorch computes the cross-correlation, and so do nearly all libraries for deep learning. (Theano turned the
+# kernel.) It does no harm: a network *learns* its kernels, and learns them the right way round for what the layer does.
+# From here on "convolution" means what `conv2d` does. You will meet the turned kernel once more, where gradients go
+# back.
 
 # %% [markdown]
-# ## 1.2 What a kernel sees
+# ## What a kernel sees
 #
 # Nine numbers decide what the window looks for. Nine times 1/9 takes the mean of a neighbourhood and blurs. A 1 in
 # the middle and zeros around it copies the image. Which nine numbers find an edge?
@@ -174,7 +221,7 @@ print("F.conv2d with the kernel turned by 180°:", F.conv2d(bright_pixel, kernel
 # An edge is a place where brightness changes. To see a change, one has to **subtract**: this side minus that side.
 
 # %% [markdown]
-# ### Exercise 1.2 · A pair of eyes for edges ●○○○○ 10 min
+# ### [](#edge_kernels) A pair of eyes for edges ●○○○○ 10 min
 #
 # Irwin Sobel's two kernels of 1968 are still in use. One looks for edges that run up and down, where left and right
 # differ. The other looks for edges that run from side to side, where above and below differ.
@@ -237,20 +284,18 @@ with try_it("edge_kernels"):
 examine("edge_kernels", edge_kernels)
 
 # %% [markdown]
-# This is how it should look on a sharper copy of the photograph. Purple means "brighter to the right" or "brighter
-# below", orange the opposite, white "no change"; with the other sign the two colours change places. Take the two
-# answers as the sides of a right angle, and the length of the slanting side, $\sqrt{a^2 + b^2}$, is the strength of an
-# edge in any direction:
-#
-# ![The photograph of the palace; its vertical edges; its horizontal edges; and both together, a drawing in black lines
-# on white.](../../assets/01_convolution/edges_of_the_palace.svg)
+# Compare with the pictures at the top of the chapter, made from a sharper copy of the photograph. Purple means
+# "brighter to the right" or "brighter below", orange the opposite, white "no change"; with the other sign the two
+# colours change places. Take the two answers as the sides of a right angle, and the length of the slanting side,
+# $\sqrt{a^2 + b^2}$, is the strength of an edge in any direction: that is the drawing. Twice nine numbers, and no
+# more.
 #
 # Nobody tells a network to look for edges. Yet when A. Krizhevsky and colleagues trained a network on a million
-# photographs in 2012, many kernels of its first layer became much like these, for edges in all directions. In section
-# 1.6 you will watch one being learned.
+# photographs in 2012, many kernels of its first layer became much like these, for edges in all directions. In
+# the section [](#gradients) you will watch one being learned.
 
 # %% [markdown]
-# ## 1.3 How large is the result?
+# ## How large is the result?
 #
 # In PyTorch the sliding window is a layer, `nn.Conv2d`. The lecture notes this course grew out of begin with the
 # lines below: one picture of 28×28 pixels goes in, and there are three kernels, hence three pictures (*channels*)
@@ -264,11 +309,11 @@ for settings in (dict(), dict(padding=1), dict(padding=1, stride=2)):
     print(f"{settings!s:<28}", tuple(x.shape), "->", tuple(layer(x).shape))
 
 # %% [markdown]
-# 26, 28, 14. The first you know from Exercise 1.1: a kernel of 3 fits at 28 − 3 + 1 places. The other two come from the
-# first two of these three settings:
+# 26, 28, 14. The first you know from [](#cross_correlate): a kernel of 3 fits at 28 − 3 + 1 places. The other two
+# come from the first two of these three settings:
 #
 # - **`padding=1`** puts one ring of zeros around the picture, so the window can also stand on the border.
-# - **`stride=2`** moves the window by two pixels at a time, and the result has half the size.
+# - **`stride=2`** moves the window by two pixels at a time, and the result has about half the size.
 # - **`dilation=2`** pulls the kernel apart: its neighbours look at pixels that lie two apart.
 #
 # ![Four times 7×7 pixels with a first 3×3 window and a dot in the middle of every place where the window may stand.
@@ -307,7 +352,7 @@ hook.remove()
 # So: `layer(x)`, always. You will write `forward` and never call it.
 
 # %% [markdown]
-# ### Exercise 1.3 · Count the places ●●○○○ 10 min
+# ### [](#conv_output_size) Count the places ●●○○○ 10 min
 #
 # Height and width do not know of each other, so think of one row of `size` numbers.
 #
@@ -319,13 +364,13 @@ hook.remove()
 #   down.
 # - All five numbers may be given at once, in the order of the signature below.
 # - Where not even one window fits, raise a `ValueError`; a window that just fits counts.
+# - The result is a whole number (`int`).
 #
 # By hand: 28 numbers with padding 1 are 30. A kernel of 3 can start at 0, 1, …, 27. With a stride of 2 it starts at
 # 0, 2, …, 26: that is 14 times, as PyTorch said above. With a dilation of 4 as well, the kernel reaches over 9
 # numbers, and the starts are 0, 2, …, 20: 11.
 #
-# Write `conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1)`; it takes and returns whole numbers
-# (`int`).
+# Write `conv_output_size(size, kernel_size, stride=1, padding=0, dilation=1)`.
 #
 # <details><summary>Hint 1: in two steps</summary>
 #
@@ -376,7 +421,7 @@ examine("conv_output_size", conv_output_size)
 # Now move the window yourself. The picture has 9×9 pixels; grey is padding. Two things to find out: which padding
 # keeps the size for kernels of 3, 5 and 7? And when does a stride leave pixels that no window looks at?
 
-# %% tags=["demo", "nbval-ignore-output"]
+# %% tags=["demo", "nbval-ignore-output"] frames={"dilation": [1, 2], "padding": [0, 1], "stride": [1, 2, 3]}
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
@@ -407,15 +452,19 @@ def draw_window(kernel_size, stride, padding, dilation, window):
 plots.explore(draw_window, kernel_size=(3, 7), stride=(1, 4), padding=(0, 3), dilation=(1, 3), window=(0, 48))
 
 # %% [markdown]
-# For an odd kernel, a padding of (kernel_size − 1) / 2 keeps the size at stride 1. A stride loses pixels at the end
-# where it does not come out even, and between the windows where it is larger than the kernel. In PyTorch's
-# documentation your function stands as one line:
+# For an odd kernel, a padding of (kernel_size − 1) / 2 keeps the size at stride 1 and dilation 1; with a dilation it
+# takes that times the dilation. A stride can lose numbers at the end, where it does not come out even (pixels, or only
+# padding), and between the windows, where it is larger than the kernel. With a dilation it can also miss what lies in
+# the holes: kernel 3, stride 2, dilation 2 sees every second pixel alone. In PyTorch's documentation your function
+# stands as one line:
 #
 # $$H_\text{out} = \left\lfloor \frac{H + 2 \cdot \text{padding} - \text{dilation} \cdot (\text{kernel\_size} - 1) - 1}
 # {\text{stride}} \right\rfloor + 1$$
 #
-# The floor has a price. Different sizes give the same result, so the size that went in cannot be told from the size
-# that came out:
+# The floor has a price.
+#
+# **Predict, then run.** Kernel 3, stride 2, padding 1. Which sizes become 14? (a) 28 alone. (b) 27 and 28. (c) 28 and
+# 29.
 
 # %% tags=["demo"]
 halve = nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1)
@@ -423,7 +472,39 @@ for size in (26, 27, 28, 29):
     print(size, "->", halve(torch.ones(1, 1, size, size)).shape[-1])
 
 # %% [markdown]
-# ## 1.4 Many channels, many pictures
+# It is (b). (a) is tempting because half of 28 is 14. But 27 pixels have a window that stands on the last one, too. The
+# size that went in cannot be told from the size that came out.
+
+# %% [markdown]
+# ### [](#house_rules) House rules
+#
+# What a good function does, whatever it computes. From here on most tasks ask for it with two words, *house rules*:
+#
+# > - **Inputs stay as they were.** Who calls you may still need them.
+# > - **Dtype in is dtype out.** float64 in gives float64 out. (`torch.zeros(2, 3)` is float32 unless told otherwise; it
+# >   takes a `dtype=`, and `x.new_zeros(2, 3)` takes that of `x`.)
+# > - **Any layout in memory.** No input need be *contiguous*.
+# > - **Gradients flow** to every input: each number of the result was made from tensors, without `.item()`, `.detach()`
+# >   or NumPy on the way.
+#
+# A tensor is a row of numbers in memory, and *steps*, which say how far it is from one number to the next in each
+# dimension. `.T` copies nothing: it exchanges the steps. Where the numbers of each row lie side by side and the rows
+# one after the other, the tensor is called contiguous:
+#
+# ![Six numbers in a row in memory. Above, a table of two rows and three columns with steps 3 and 1 reads them from left
+# to right. Below, the transposed table of three rows and two columns reads the same six numbers with steps 1 and 3,
+# jumping to and fro.](../../assets/01_convolution/in_memory.svg)
+#
+# `view` gives the same numbers another shape without a copy, and refuses where the steps do not allow that; `reshape`
+# and `flatten` copy where they must.
+
+# %% tags=["demo"]
+table = torch.arange(1, 7).reshape(2, 3)
+for name, tensor in {"table": table, "table.T": table.T, "table[:, ::2]": table[:, ::2]}.items():
+    print(f"{name:<14} shape {tuple(tensor.shape)}, steps {tensor.stride()}, contiguous: {tensor.is_contiguous()}")
+
+# %% [markdown]
+# ## [](#channels) Many channels, many pictures
 #
 # A colour photograph has three channels, red, green and blue. How does a kernel look at three pictures at once? It
 # becomes three kernels, one for each channel, and what they find is **added up**. Together they are one *filter*. A
@@ -456,11 +537,11 @@ def pair(value):
 
 
 # %% [markdown]
-# ### Exercise 1.4 · The layer ●●●○○ 30 min
+# ### [](#conv2d) The layer ●●●○○ 25 min
 #
 # Write `conv2d(x, weight, bias=None, stride=1, padding=0)` for a batch `x` of shape (N, C, H, W), a `weight` of shape
-# (O, C, kH, kW) and a `bias` of shape (O,) or None. It returns (N, O, H′, W′), with H′ and W′ as in Exercise 1.3. With
-# $\tilde x$ for the padded `x` and strides $s_H, s_W$:
+# (O, C, kH, kW) and a `bias` of shape (O,) or None. It returns (N, O, H′, W′), with H′ and W′ as in
+# [](#conv_output_size). With $\tilde x$ for the padded `x` and strides $s_H, s_W$:
 #
 # $$y[n, o, p, q] = b[o] + \sum_{c} \sum_{i} \sum_{j} \tilde x[n,\; c,\; p\,s_H + i,\; q\,s_W + j] \cdot w[o, c, i, j]$$
 #
@@ -479,8 +560,8 @@ def pair(value):
 # - `padding` puts zeros around the picture, on all four sides.
 # - `stride` is the step of the window, downwards and to the right; a last step that leads off the picture is left out.
 # - `stride` and `padding` are a number or a pair (height, width).
-# - `x`, `weight` and `bias` stay as they were, gradients flow to all three, float64 stays float64, and no input need be
-#   contiguous in memory.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow.
+#   ([What that means](#house_rules).)
 #
 # <details><summary>Hint 1: which loops</summary>
 #
@@ -562,19 +643,94 @@ with try_it("conv2d"):
     plots.images([photo, red, blue], ["photograph", "red", "blue"], vmin=0, vmax=0.12, height=1.9)
 
 # %% [markdown]
-# ## 1.5 The same, as one matrix product
+# ## [](#one_product) The same, as one matrix product
 #
-# Four sums in one formula: isn't that slow? The answer that made convolutions fast is a trick with memory. Copy every
-# window into a column of its own:
+# Three sums for every number of the result: isn't that slow? The answer that made convolutions fast is a trick with
+# memory. It has two steps. The first one costs nothing: *see* all windows at once, without copying a single number.
+#
+# A tensor is numbers in memory and steps. So a tensor of windows needs no numbers of its own. It has six dimensions
+# instead of four, picture, channel, place (two) and place in the window (two), and six steps. One pixel to the right is
+# the same step in memory, whether a window moves or a place inside it does.
+
+# %% [markdown]
+# ### [](#windows) All windows, no copy ●●●○○ 15 min
+#
+# Write `windows(x, kernel_size, stride=1)` for `x` of shape (N, C, H, W). It returns a view of shape (N, C, H′, W′, kH,
+# kW), by `x.as_strided(shape, steps)`:
+#
+# $$\text{windows}[n, c, p, q, i, j] = x[n,\; c,\; p\,s_H + i,\; q\,s_W + j]$$
+#
+# By hand: the picture with the rows 1 2 3, 4 5 6 and 7 8 9 lies in memory as nine numbers; one row down is 3 steps,
+# one column to the right is 1. Its 2×2 windows have the shape (2, 2, 2, 2) and the steps (3, 1, 3, 1): from place to
+# place as from pixel to pixel. Window (0, 1) begins at memory place 1 and reads 2, 3, 5, 6.
+#
+# - `result[n, c, p, q]` is the window whose upper left corner is at place (p, q) of channel c in picture n. (With a
+#   stride, count in strides.)
+# - Neither pictures nor windows have to be square; the largest window is the whole picture.
+# - With a stride, windows start that many pixels apart; a last step that leads off the picture is left out.
+# - `kernel_size` and `stride` are a number or a pair (height, width).
+# - The result shares its memory with `x`, whatever its layout: whoever changes a pixel of `x` afterwards, sees it in
+#   all windows that hold it.
+# - `x` may lie in memory in any way: transposed, every second column, a part of a larger picture.
+# - `windows` leaves `x` as it was, and gradients flow to it: a pixel that stands in several windows gets the sum.
+# - `x.unfold` and `F.unfold` are off limits: they are what you build.
+#
+# <details><summary>Hint 1: the steps of x</summary>
+#
+# `x.stride()` gives four numbers, for picture, channel, row and column. They hold for every layout; numbers computed
+# from the shape hold for a contiguous `x` alone.
+#
+# </details>
+# <details><summary>Hint 2: six steps</summary>
+#
+# Places in the window: the steps of row and column. From window to window: the same, times the stride.
+#
+# </details>
+
+# %% nbgrader={"grade_id": "windows", "solution": true}
+def windows(x, kernel_size, stride=1):
+    """All windows of a picture as a view: no number is copied.
+
+    Args:
+        x: (N, C, H, W).
+        kernel_size, stride: a number or a pair (height, width).
+
+    Returns:
+        (N, C, H', W', kH, kW), in the memory of `x`.
+    """
+    ### BEGIN SOLUTION
+    (height, width), (down, right) = pair(kernel_size), pair(stride)
+    picture, channel, row, column = x.stride()
+    places = ((x.shape[2] - height) // down + 1, (x.shape[3] - width) // right + 1)
+    return x.as_strided((*x.shape[:2], *places, height, width),
+                        (picture, channel, row * down, column * right, row, column))
+    ### END SOLUTION
+
+# %% [markdown]
+# Try it on the picture of the example, and change one pixel afterwards. The 5 in the middle stands in all four windows.
+
+# %% tags=["demo"]
+with try_it("windows"):
+    nine = torch.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    seen = windows(nine, 2)
+    print(tuple(seen.shape), "steps", seen.stride())
+    nine[0, 0, 1, 1] = 500
+    print(seen[0, 0].flatten(2).int().tolist())
+
+# %% nbgrader={"grade_id": "windows_exam", "grade": true}
+examine("windows", windows)
+
+# %% [markdown]
+# The second step copies. Every window becomes a column of its own:
 #
 # ![The four 2×2 windows of a 3×3 picture, each in its own colour, and beside them a 4×4 matrix whose four columns hold
 # the numbers of the four windows.](../../assets/01_convolution/windows_to_columns.svg)
 #
-# Now a filter, written as a row, times this matrix gives what it finds in *all* windows. All filters, one a row, times
-# this matrix: the whole layer. One matrix product: the thing that computers do best.
+# Now a filter, written as a row, times this matrix gives what it finds in *all* windows. All filters, one per row,
+# times this matrix: the whole layer. One matrix product: the thing that computers do best.
 
 # %% [markdown]
-# ### Exercise 1.5 · Windows into columns ●●●●○ 30 min
+# ### [](#unfold) Windows into columns ●●●●○ 25 min
 #
 # Write `unfold(x, kernel_size, stride=1, padding=0)`. For `x` of shape (N, C, H, W) it returns (N, C·kH·kW, L), where L
 # is the number of windows, H′·W′:
@@ -594,14 +750,15 @@ with try_it("conv2d"):
 # - `kernel_size`, `stride` and `padding` are a number or a pair (height, width).
 # - No Python loop over pixels or windows: the number of PyTorch calls must not grow with the picture. A loop over the
 #   kernel's places is fine.
-# - `x` stays as it was, gradients flow to it, float64 stays float64, and `x` need not be contiguous in memory.
-# - `F.unfold` is what you build. The *method* `x.unfold(dimension, size, step)` is something else, and allowed.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow.
+# - `F.unfold` is what you build. Your own `windows` is allowed, and so is the *method* `x.unfold(dimension, size,
+#   step)`.
 #
 # <details><summary>Hint 1: two ways</summary>
 #
-# *Place by place*: you have cut out "the pixels that place (i, j) meets" in the last exercise. Each such part,
-# flattened, is a row of each channel's block. Stack them. *Window by window, all at once*: look up what the method
-# `Tensor.unfold` does, and use it for the height, then for the width.
+# *Place by place*: in [](#conv2d) you may have cut out the pixels that place (i, j) of the kernel meets. Each such
+# part, flattened, is a row of each channel's block. Stack them. *Window by window, all at once*: look up what the
+# method `Tensor.unfold` does, and use it for the height, then for the width.
 #
 # </details>
 # <details><summary>Hint 2: the order of dimensions</summary>
@@ -657,16 +814,56 @@ with try_it("unfold"):
     print(f"at stride 1 the columns hold {copies:.0f} numbers for every number of the picture")
 
 # %% [markdown]
-# The price stands in the last line: 25 copies of every pixel. PyTorch's code pays it piece by piece, or finds ways
-# around it, but the matrix product stays at its heart. (K. Chellapilla, S. Puri and P. Simard described the trick in
-# 2006; you will meet it as *im2col*.)
+# The price stands in the last line: 25 numbers for every number of the picture. (One in the middle stands in 25
+# windows, one in the corner in nine; what is left are the border's zeros.) PyTorch's code pays it piece by piece, or
+# finds ways around it, but the matrix product stays at its heart. (K. Chellapilla, S. Puri and P. Simard described the
+# trick in 2006; you will meet it as *im2col*.)
+#
+# ### A race
+#
+# Four ways to compute one layer: window by window, as in `cross_correlate`; kernel place by kernel place, your
+# `conv2d`; one matrix product, with your `unfold`; and PyTorch's own.
+#
+# **Predict, then run.** How many times faster than window by window is the matrix product, here with 16 filters of
+# 5×5 on 28×28 pixels? (a) About twice. (b) About ten times. (c) More than fifty times.
+
+# %% tags=["demo", "nbval-ignore-output"]
+from time import perf_counter
+
+
+def window_by_window(x, weight):
+    height, width = x.shape[2] - weight.shape[2] + 1, x.shape[3] - weight.shape[3] + 1
+    out = torch.empty(len(x), len(weight), height, width)
+    for p in range(height):
+        for q in range(width):
+            window = x[:, :, p:p + weight.shape[2], q:q + weight.shape[3]]
+            out[:, :, p, q] = torch.einsum("ncij,ocij->no", window, weight)
+    return out
+
+
+with try_it("conv2d and unfold"):
+    ways = {"window by window": window_by_window, "kernel place by kernel place": conv2d,
+            "one matrix product": lambda x, weight: weight.flatten(1) @ unfold(x, weight.shape[2:]),
+            "F.conv2d": F.conv2d}
+    for name, way in ways.items():
+        times = []
+        for _ in range(5):
+            start = perf_counter()
+            way(x, weight)
+            times.append(perf_counter() - start)
+        print(f"{name:<29} {1000 * min(times):7.2f} ms")
 
 # %% [markdown]
-# ## 1.6 Gradients go back
+# It is (c): on the machine this was written on, several hundred times. (b) is tempting, for the sums are the same ones,
+# and as many. But a Python loop pays for each of its 576 calls, whatever a call computes; the matrix product is one
+# call. Your `conv2d` lies between: 25 calls, one per kernel place.
+
+# %% [markdown]
+# ## [](#gradients) Gradients go back
 #
-# A network learns its kernels. For that, training needs three gradients of the loss from each layer: with respect to
-# its weight, its bias, and its input, which is the output of the layer before. Autograd delivers them. Here you do it
-# by hand, once, to know what happens.
+# A network learns its kernels. For that, training needs up to three gradients of the loss from each layer: with respect
+# to its weight, its bias, and its input, where that is the output of the layer before. Autograd delivers them. Here you
+# do it by hand, once, to know what happens.
 #
 # All of it follows from one product. Somewhere in the forward pass stands `out = … + pixel * weight + …`. If the loss
 # changes by g for each unit of `out`, then by the chain rule it changes by g · pixel for each unit of the weight, and
@@ -680,7 +877,101 @@ with try_it("unfold"):
 # window was. Then all outputs add up their shares.
 
 # %% [markdown]
-# ### Exercise 1.6 · Backwards ●●●●● 40 min
+# ### Measure a slope
+#
+# How does one know that a gradient is right? By measuring it. Move one number a little up, a little down, look by how
+# much the result changed, and divide. That needs no calculus and works for every smooth function; it is only slow: two
+# calls per number. So one computes gradients by formula, and measures a few to find mistakes in the formula. Build the
+# ruler first.
+
+# %% [markdown]
+# ### [](#numerical_gradient) The ruler ●●○○○ 15 min
+#
+# Write `numerical_gradient(f, x, eps=1e-6)`. `f` takes a tensor of the shape of `x` and gives one number. For every
+# number $x_k$ the result has the *central difference*, with $e_k$ a tensor of zeros with a 1 at place k:
+#
+# $$\frac{f(x + \text{eps} \cdot e_k) - f(x - \text{eps} \cdot e_k)}{2 \cdot \text{eps}}$$
+#
+# By hand: f is the sum of the cubes, `x = [1, 2]`, `eps = 0.5`. For the first number, (1.5³ − 0.5³) / 1 = 3.25; for the
+# second, (2.5³ − 1.5³) / 1 = 12.25. The true slopes are 3 and 12: the error is eps², here 0.25.
+#
+# - For each number of `x`: move it up by `eps`, move it down by `eps`, and divide the difference of the two results by
+#   2·eps.
+# - `eps` says how far; left out, it is 1e-6.
+# - While one number is moved, all others are where they were.
+# - `x` may have any shape and any layout in memory; the result has the shape of `x`.
+# - All of it is done in float64, also where `x` is float32, and the result is float64.
+# - `f` gives its number as a tensor of shape () or as a Python float.
+# - `x` is not changed, not by a rounding error, and not where `f` stops with an error.
+# - Autograd is off limits.
+#
+# <details><summary>Hint 1: a move</summary>
+#
+# Make a tensor of zeros of the shape of `x` and put `eps` in one place: then `f(x + move)` and `f(x - move)` leave `x`
+# alone. `torch.eye(n)` holds n such tensors, one per row.
+#
+# </details>
+# <details><summary>Hint 2: a trap</summary>
+#
+# `x.double()` of a float64 tensor is `x` itself, not a copy.
+#
+# </details>
+
+# %% nbgrader={"grade_id": "numerical_gradient", "solution": true}
+def numerical_gradient(f, x, eps=1e-6):
+    """The gradient of `f` at `x`, measured by central differences in float64.
+
+    Args:
+        f: takes a tensor of the shape of `x`, gives one number.
+        x: a tensor of any shape.
+        eps: how far each number is moved, up and down.
+
+    Returns:
+        A float64 tensor of the shape of `x`.
+    """
+    ### BEGIN SOLUTION
+    x = x.double()
+    slopes = []
+    for one in torch.eye(x.numel(), dtype=x.dtype):
+        move = eps * one.reshape(x.shape)
+        slopes.append((float(f(x + move)) - float(f(x - move))) / (2 * eps))
+    return torch.tensor(slopes, dtype=torch.float64).reshape(x.shape)
+    ### END SOLUTION
+
+# %% [markdown]
+# Try it on the example, and on a function whose gradient is known: the derivative of the sine is the cosine.
+
+# %% tags=["demo"]
+with try_it("numerical_gradient"):
+    print(numerical_gradient(lambda x: (x**3).sum(), torch.tensor([1.0, 2.0]), eps=0.5))
+    angles = torch.linspace(0, 3, 4)
+    error = numerical_gradient(lambda x: x.sin().sum(), angles) - angles.double().cos()
+    print(f"sine: largest error {error.abs().max():.0e}")
+
+# %% nbgrader={"grade_id": "numerical_gradient_exam", "grade": true}
+examine("numerical_gradient", numerical_gradient)
+
+# %% [markdown]
+# How far should one move? Less is not always better:
+#
+# ![Error of the measured slope over eps, both axes logarithmic. In float64 the error falls with eps squared to below
+# 1e-11 at an eps near 5e-6, then rises again as eps gets smaller. In float32 it never falls below about 4e-6, reached
+# near 5e-3.](../../assets/01_convolution/error_against_eps.svg)
+#
+# On the right of each valley the function's bend is to blame: the error falls with eps². On the left, numbers have too
+# few digits: f(x + eps) and f(x − eps) differ only in the last ones, and what rounding cut off is divided by a small
+# number. Float32 has seven digits. A gradient that is measured in it tells little, so gradients are checked in float64.
+#
+# <details><summary>Why eps²?</summary>
+#
+# Taylor: f(x ± ε) = f(x) ± ε f′(x) + ε²/2 f″(x) ± ε³/6 f‴(x) + …. In the difference of both, f(x) and f″(x) cancel.
+# What is left, divided by 2ε, is f′(x) + ε²/6 f‴(x). With one side alone, f(x + ε) − f(x), f″ stays, and the error is
+# ε/2 f″(x). For the cube f‴ is 6: the error is ε², as in the example.
+#
+# </details>
+
+# %% [markdown]
+# ### [](#conv2d_backward) Backwards ●●●●● 40 min
 #
 # Write `conv2d_backward(grad_out, x, weight, stride=1, padding=0)`. `grad_out` has the shape of the output, (N, O, H′,
 # W′); it is the gradient of the loss with respect to the output, given from above. Return the tuple `(grad_x,
@@ -696,16 +987,16 @@ with try_it("unfold"):
 # \begin{bmatrix} 0 & 0 & 0 \\ 0 & 2 & -2 \\ 0 & 0 & 4 \end{bmatrix} =
 # \begin{bmatrix} 1 & -1 & 0 \\ 0 & 4 & -2 \\ 0 & 0 & 4 \end{bmatrix}$$
 #
-# The pixel in the middle was seen by both windows and gets the sum, 4.
+# All four windows saw the pixel in the middle. Two of them have a gradient here, and it gets their sum, 4.
 #
 # - `grad_bias[o]` is the sum of `grad_out` over pictures, rows and columns of channel o.
 # - `grad_weight[o, c, i, j]` adds up, over the whole batch, `grad_out` times the number of `x` that this weight met.
 # - `grad_x` adds up, for each number of `x`, what comes back through all windows that saw it.
 # - Stride and padding decide which number of `x` a weight met.
 # - `grad_x` has the shape of `x`: no border, and zeros where no window ever looked.
-# - `stride` and `padding` are, as before, a number or a pair (height, width).
-# - The three inputs stay as they were, float64 inputs give float64 gradients, and no input need be contiguous in
-#   memory.
+# - `stride` and `padding` are, as before, a number or a pair (height, width); the kernel may be oblong.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory; gradients of these
+#   gradients are not asked for.
 # - Autograd is off limits: no `requires_grad`, no `backward`. So are PyTorch's convolutions, `F.unfold` and `F.fold`.
 #
 # <details><summary>Hint 1: where to start</summary>
@@ -723,8 +1014,8 @@ with try_it("unfold"):
 # </details>
 # <details><summary>Hint 3: am I right?</summary>
 #
-# The cell below your answer compares with autograd. Begin with one picture, one channel, no stride and no padding; then
-# add one thing at a time.
+# The cell below your answer compares with autograd, and with your `numerical_gradient`. Begin with one picture, one
+# channel, no stride and no padding; then add one thing at a time.
 #
 # </details>
 
@@ -780,10 +1071,36 @@ with try_it("conv2d_backward"):
         print(gradient)
     compare_with_autograd(torch.randn(4, 3, 28, 28), torch.randn(16, 3, 5, 5), stride=2, padding=2)
 
+with try_it("numerical_gradient and conv2d_backward"):
+    ones = torch.ones(1, 1, 2, 2, dtype=torch.float64)
+    measured = numerical_gradient(lambda kernel: F.conv2d(image.double(), kernel).sum(), kernel)
+    print("grad_weight, measured:", torch.allclose(measured, conv2d_backward(ones, image.double(), kernel.double())[1]))
+
 # %% nbgrader={"grade_id": "conv2d_backward_exam", "grade": true}
 examine("conv2d_backward", conv2d_backward)
 
 # %% [markdown]
+# <details><summary>The derivation, letter by letter</summary>
+#
+# The forward pass is $y[n,o,p,q] = b[o] + \sum_{c,i,j} \tilde x[n,c,p s_H + i,q s_W + j]\, w[o,c,i,j]$, and the loss
+# $L$ depends on $y$ with $g = \partial L / \partial y$. By the chain rule $\partial L / \partial w[o,c,i,j]$ is the
+# sum over all $n, p, q$ of $g[n,o,p,q]$ times what stands beside $w[o,c,i,j]$ in $y[n,o,p,q]$:
+#
+# $$\frac{\partial L}{\partial w[o,c,i,j]} = \sum_{n,p,q} g[n,o,p,q] \cdot \tilde x[n,c,p s_H + i,q s_W + j]$$
+#
+# The bias stands alone, beside a 1: $\partial L / \partial b[o] = \sum_{n,p,q} g[n,o,p,q]$. A pixel $\tilde
+# x[n,c,r,s]$ stands in every $y[n,o,p,q]$ with $r = p s_H + i$ and $s = q s_W + j$ for some place $(i, j)$ of the
+# kernel, beside $w[o,c,i,j]$:
+#
+# $$\frac{\partial L}{\partial \tilde x[n,c,r,s]} =
+# \sum_{o} \sum_{\substack{p,\,i:\; p s_H + i = r \\ q,\,j:\; q s_W + j = s}} g[n,o,p,q] \cdot w[o,c,i,j]$$
+#
+# Nobody searches for such pairs: one goes through all $(p, q)$ and $(i, j)$ and adds each product at its place. At
+# stride 1 the pairs are $p = r - i$, $q = s - j$: the kernel's index runs against the picture's. That is the turned
+# kernel.
+#
+# </details>
+#
 # Look at what goes back to `x`: each gradient, times the kernel, laid down and added up. Seen from one pixel, the
 # windows that saw it begin above it and to its left. The next window to the right met it with the kernel's next
 # number to the *left*: the order is reversed. At stride 1 and without padding, `grad_x` is therefore the
@@ -814,11 +1131,12 @@ with try_it("edge_kernels, conv2d and conv2d_backward"):
     print(learned.detach().round(decimals=1)[0, 0] + 0)  # + 0 makes 0 of −0
 
 # %% [markdown]
-# Sobel's kernel, found from examples. (At step 10 it has run too far, at step 30 it has swung back: that is the
-# momentum.) Every kernel in every network is found like this one, by these gradients.
+# Sobel's kernel, found from examples: nine of the eighteen numbers from the top of the chapter. (At step 10 its corners
+# have run too far, at step 30 they have swung back: that is the momentum.) The learned kernels of every network are
+# found like this one, by these gradients.
 
 # %% [markdown]
-# ## 1.7 What a layer costs
+# ## [](#cost) What a layer costs
 #
 # Two bills come with a layer. **Parameters** are numbers to store and to learn. **MACs** (*multiply-accumulates*: one
 # multiplication and one addition) are work, once for each picture. A convolution shares its weights among all places,
@@ -832,7 +1150,7 @@ with try_it("edge_kernels, conv2d and conv2d_backward"):
 # across.](../../assets/01_convolution/grouped_filters.svg)
 
 # %% [markdown]
-# ### Exercise 1.7 · Two bills ●●○○○ 15 min
+# ### [](#count_cost) Two bills ●●○○○ 10 min
 #
 # Write `count_cost(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True)`; it returns `(parameters,
 # macs)` of one convolution layer, both `int`. `out_size` is the size of what comes out, and the MACs are those of one
@@ -849,6 +1167,7 @@ with try_it("edge_kernels, conv2d and conv2d_backward"):
 # - Depthwise means `groups=in_channels`: every filter sees a single channel.
 # - `kernel_size` and `out_size` are a number or a pair (height, width).
 # - Where `groups` does not divide both channel numbers, raise a `ValueError`.
+# - Both numbers are whole (`int`), with groups, too.
 #
 # <details><summary>Hint 1: groups</summary>
 #
@@ -885,8 +1204,8 @@ def count_cost(in_channels, out_channels, kernel_size, out_size, groups=1, bias=
     ### END SOLUTION
 
 # %% [markdown]
-# Try it on layers of famous networks: the first layer of ResNet, a layer in the middle of VGG, and the pair by which
-# MobileNet replaces such a layer.
+# Try it on layers of famous networks: the first layer of ResNet, a layer in the middle of VGG (without its bias), and
+# the pair by which MobileNet replaces such a layer.
 
 # %% tags=["demo"]
 with try_it("count_cost"):
@@ -906,11 +1225,14 @@ examine("count_cost", count_cost)
 
 # %% [markdown]
 # A depthwise layer looks around but mixes no channels; a 1×1 layer mixes channels but does not look around. Together
-# they do the job of the full layer above for (2,304 + 65,536) / 589,824: less than an eighth of its weights and of its
-# work. That is how networks fit on mobile phones (A. Howard and colleagues, 2017).
+# they see what the full layer above sees, every channel of every neighbour, for (2,304 + 65,536) / 589,824: less than
+# an eighth of its weights and of its work. They cannot compute all that it can. In the full layer each of the 256
+# filters has a 3×3 kernel of its own for each channel; in the pair all filters share one kernel per channel and
+# differ only by how much they take of it. That is often enough, and so networks fit on mobile phones (A. Howard and
+# colleagues, 2017).
 
 # %% [markdown]
-# ## 1.8 How far a layer sees
+# ## [](#view) How far a layer sees
 #
 # A 3×3 window sees three pixels across. No object fits into that. But the next layer looks at outputs that have each
 # seen three pixels, and sees five; and where a layer has a stride, all layers behind it take larger steps on the
@@ -924,7 +1246,7 @@ examine("count_cost", count_cost)
 # recognise a whole digit needs one that covers a digit.
 
 # %% [markdown]
-# ### Exercise 1.8 · The view ●●●○○ 15 min
+# ### [](#receptive_field) The view ●●●○○ 10 min
 #
 # Write `receptive_field(layers)`. `layers` is a list, from the picture's side, with a tuple `(kernel_size, stride,
 # dilation)` of numbers for each layer. The result, an `int`, is the width of what one output of the last layer sees:
@@ -948,7 +1270,7 @@ examine("count_cost", count_cost)
 # </details>
 # <details><summary>Hint 2: dilation</summary>
 #
-# Exercise 1.3 has it: how far is it from a dilated kernel's first number to its last one?
+# [](#conv_output_size) has it: how far is it from a dilated kernel's first number to its last one?
 #
 # </details>
 
@@ -971,8 +1293,9 @@ def receptive_field(layers):
     ### END SOLUTION
 
 # %% [markdown]
-# Try it, and check it against the truth. If an output depends on a pixel, its gradient with respect to that pixel is
-# not zero. So build the layers, ask autograd for the gradient of the middle output, and look where it is not zero:
+# Try it, and check it against the truth. In these layers all weights are 1: if an output depends on a pixel, its
+# gradient with respect to that pixel is not zero. So build the layers, ask autograd for the gradient of the middle
+# output, and look where it is not zero:
 
 # %% tags=["demo"]
 def gradient_support(layers, size=31):
@@ -1006,9 +1329,9 @@ examine("receptive_field", receptive_field)
 # shows what a dilation costs: it looks at nine pixels and misses those in between.
 
 # %% [markdown]
-# ## 1.9 What can go wrong
+# ## What can go wrong
 #
-# Seven classics. The first four fail loudly:
+# Some mistakes stop with an error. Read what PyTorch says; you will meet each of these messages again:
 
 # %% tags=["demo"]
 from textwrap import fill
@@ -1024,22 +1347,27 @@ def attempt(what, call):
 photo, weight = data.photo("china", height=120), torch.randn(16, 3, 5, 5)
 attempt("channels last", lambda: F.conv2d(photo.permute(1, 2, 0)[None], weight))
 attempt("in and out exchanged", lambda: F.conv2d(photo[None], weight.transpose(0, 1)))
+attempt("in and out exchanged, 3 and 3", lambda: F.conv2d(photo[None], weight[:3].transpose(0, 1)))
 attempt("bytes, not floats", lambda: F.conv2d((255 * photo).byte()[None], weight))
 attempt("no channel dimension", lambda: F.conv2d(palace, weight[:, :1]))
 attempt("no batch dimension", lambda: F.conv2d(photo, weight))
 
 # %% [markdown]
-# **1. Axes in another order.** Matplotlib and Pillow keep pictures as (H, W, C), PyTorch as (C, H, W). **2. In and out
-# exchanged** in the weight. **3. Bytes.** Divide by 255 first. **4. A missing channel dimension**, the commonest of
-# all; `x[None, None]` adds what is missing. The last line is no mistake: a picture without a batch dimension is taken
-# as it is, and there is none in the result.
+# **1. Axes in another order.** Matplotlib and Pillow keep pictures as (H, W, C), PyTorch as (C, H, W). **2. In and
+# out exchanged** in the weight: an error where 16 come out of 3, and *not a word* where as many come out as go in;
+# then only the numbers are wrong. **3. Bytes.** Divide by 255 first. **4. A missing channel dimension**, the
+# commonest of all; `x[None, None]` adds what is missing. The last line is no mistake: a picture without a batch
+# dimension is taken as it is, and there is none in the result.
 #
-# The other three run without a word. **5. An even kernel** has no middle, so no padding keeps the size:
+# The others run without a word. **5. An even kernel** has no middle. Without dilation, no number as padding keeps the
+# size (`padding="same"` does: it puts one zero more on one side); with a dilation of 2 its reach is odd, and one does:
 
 # %% tags=["demo"]
 for padding in (1, 2):
     out = F.conv2d(torch.ones(1, 1, 28, 28), torch.ones(1, 1, 4, 4), padding=padding)
     print(f"kernel 4, padding {padding}: 28 -> {out.shape[-1]}")
+out = F.conv2d(torch.ones(1, 1, 28, 28), torch.ones(1, 1, 4, 4), padding=3, dilation=2)
+print(f"kernel 4, padding 3, dilation 2: 28 -> {out.shape[-1]}")
 
 # %% [markdown]
 # **6. The border of zeros is an edge.** Padding keeps the size, but to the kernel the picture then stands in a black
@@ -1060,9 +1388,39 @@ with try_it("edge_kernels"):
     print("Sobel turned is Sobel times −1:", torch.allclose(shown[2], -shown[1], atol=1e-5))
 
 # %% [markdown]
+# ### Mend it
+#
+# Somebody wrote the edge finder below. It runs, and its picture looks like something. Three things are wrong. Do not
+# search in the code first: look at the numbers. On flat ground an edge finder must say 0 everywhere, the border
+# included. On a slope that rises by 1 per pixel to the right, `across` must say ±8 and `down` 0. Change `finder`
+# until all numbers are right.
+
+# %% tags=["demo"]
+def finder(picture):
+    across = torch.tensor([[1.0, 0, 1], [2, 0, 2], [1, 0, 1]])
+    down = torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 1, 1]])
+    return F.conv2d(picture[None, None], torch.stack([across, down])[:, None], padding=1)[0]
+
+
+grounds = {"flat": torch.ones(6, 6), "rising to the right": torch.arange(6.0).expand(6, 6)}
+for name, ground in grounds.items():
+    for kernel_name, answer in zip(("across", "down"), finder(ground), strict=True):
+        inside, whole = answer[1:-1, 1:-1].mean().item(), answer.abs().max().item()
+        print(f"{name:<20} {kernel_name:<7} middle {inside:6.2f}   largest, border included {whole:6.2f}")
+
+# %% [markdown]
+# <details><summary>What was wrong</summary>
+#
+# `across` adds left and right instead of subtracting: on flat ground it says 8. `down` has 1 in the place of its
+# lower 2: it says −1 on flat ground, where it must say 0. And `padding=1` makes a frame of false edges: the middle is
+# right, the border is not. Without padding the frame is gone, and the result is two pixels smaller.
+#
+# </details>
+
+# %% [markdown]
 # Test your kernels on a picture that is *not* symmetric, with a kernel that is not symmetric, on sizes that are not
 # square. Such inputs find most mistakes of this chapter, and the exams are made of them. Hand in the seventh mistake on
-# purpose, and see what the exam says. (These are not your points: those stand under Exercise 1.1.)
+# purpose, and see what the exam says. (These are not your points: those stand under [](#cross_correlate).)
 
 # %% tags=["demo", "nbval-ignore-output"]
 def convolve(image, kernel):
@@ -1072,7 +1430,7 @@ def convolve(image, kernel):
 examine("cross_correlate", convolve)
 
 # %% [markdown]
-# ## 1.10 To keep
+# ## To keep
 #
 # 1. A convolution layer slides one small kernel over the whole picture. It looks at neighbours only, and everywhere
 #    with the same weights.
@@ -1086,7 +1444,7 @@ examine("cross_correlate", convolve)
 #
 # **In production**: `nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)`,
 # called as `layer(x)`; or `F.conv2d(x, weight, bias, stride, padding, dilation, groups)`. `F.unfold` makes the columns,
-# and `loss.backward()` does all of section 1.6.
+# and `loss.backward()` does all of [](#conv2d_backward).
 #
 # **To read more**
 #

@@ -1,6 +1,7 @@
 """The figures of chapter 1."""
 
 import io
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import torch
@@ -10,7 +11,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from convcraft import data
-from convcraft.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, numbers
+from convcraft.plots import BLUE, DARK, GREEN, GREY, INK, ORANGE, PURPLE, SKY, numbers
 
 _IMAGE = torch.tensor([[1, 2, 0, 3, 1], [0, 1, 3, 1, 0], [2, 0, 1, 2, 2], [1, 3, 0, 1, 0], [0, 1, 2, 0, 1]])
 _KERNEL = torch.tensor([[1, 0, 2], [0, -1, 0], [3, 0, 1]])
@@ -54,10 +55,8 @@ def sliding_window() -> tuple[list[Image.Image], int]:
             axes[2].text(0.5, 0.5, _products(window, _KERNEL), ha="center", va="center", fontsize=13,
                          linespacing=1.6, transform=axes[2].transAxes)
             _growing(axes[3], out, i, j)
-            for one, title in zip(axes, ("image", "kernel", "multiply, add up", "result"), strict=True):
-                one.set_title(title)
             buffer = io.BytesIO()
-            figure.savefig(buffer, format="png")
+            figure.savefig(buffer, format="png", facecolor="white")
             plt.close(figure)
             frames.append(Image.open(buffer).convert("RGB").quantize(48, dither=Image.Dither.NONE))
     return frames, 1600
@@ -70,7 +69,7 @@ def _growing(axes, out: torch.Tensor, i: int, j: int) -> None:
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor="white", edgecolor="#999999", linewidth=0.8))
             if not out[row, column].isnan():
                 axes.text(column + 0.5, row + 0.5, f"{out[row, column].item():g}".replace("-", "−"), ha="center",
-                          va="center", fontsize=11)
+                          va="center", fontsize=11, color=DARK)
     axes.add_patch(Rectangle((j, i), 1, 1, facecolor=BLUE, alpha=0.25))
     axes.add_patch(Rectangle((j, i), 1, 1, fill=False, edgecolor=BLUE, linewidth=2.5))
     _blank(axes, 3, 3)
@@ -114,7 +113,7 @@ def window_places() -> Figure:
     cases = (("no extras", 1, 0, 1), ("padding 1", 1, 1, 1), ("padding 1, stride 2", 2, 1, 1), ("dilation 2", 1, 0, 2))
     for one, (title, stride, padding, dilation) in zip(axes, cases, strict=True):
         side, extent = 7 + 2 * padding, 2 * dilation + 1
-        _cells(one, 0, 0, side, side, face="#eeeeee", edge="#bbbbbb", linestyle=":")
+        _cells(one, 0, 0, side, side, face="#eeeeee", edge=GREY, linestyle=":")
         _cells(one, padding, padding, 7, 7)
         for i in range(3):
             for j in range(3):
@@ -160,6 +159,61 @@ def filters_and_channels() -> Figure:
     axes.text(20.9, 15.4, "(2, 4, 4)", ha="center", va="center", color=GREY)
     axes.set(xlim=(-4, 23), ylim=(16, -1.2), aspect="equal")
     axes.set_axis_off()
+    return figure
+
+
+def _numbered(axes, left: float, top: float, width: float, number: int) -> None:
+    """A cell with a number, the first three blue, the others orange, on a plate that is light in any theme."""
+    axes.add_patch(Rectangle((left, top), width, 1, facecolor="white", edgecolor=INK))
+    axes.add_patch(Rectangle((left, top), width, 1, facecolor=BLUE if number < 4 else ORANGE, alpha=0.3))
+    axes.text(left + width / 2, top + 0.5, f"{number}", ha="center", va="center", fontsize=12, color=DARK)
+
+
+def in_memory() -> Figure:
+    """One row of six numbers in memory, read by a table row after row and by its transpose to and fro."""
+    figure, axes = plt.subplots(figsize=(8.6, 4.3))
+    for place in range(6):
+        left = 2 + 1.5 * place
+        _numbered(axes, left, 4, 1.2, place + 1)
+        axes.text(left + 0.6, 5.25, f"place {place}", ha="center", va="top", fontsize=8)
+    axes.text(1.6, 4.5, "memory", ha="right", va="center")
+    table = torch.arange(1, 7).reshape(2, 3)
+    tables = ((table, 1.4, "table, steps (3, 1)", range(6)),
+              (table.T, 5.4, "table.T, steps (1, 3)", (0, 3, 1, 4, 2, 5)))
+    for array, top, name, order in tables:
+        for row in range(array.shape[0]):
+            for column in range(array.shape[1]):
+                _numbered(axes, 13 + 1.1 * column, top + row, 1.1, array[row, column].item())
+        axes.text(13, top - 0.25, name, va="bottom")
+        above = top < 4
+        for one, two in pairwise(order):
+            ends = [(2.6 + 1.5 * place, 3.9 if above else 5.9) for place in (one, two)]
+            bend = (-0.5 if two > one else 0.5) if above else (0.35 if two > one else -0.35)
+            axes.annotate("", ends[1], ends[0], arrowprops=dict(
+                arrowstyle="-|>", color=GREEN if above else PURPLE, lw=1.5, shrinkA=2, shrinkB=2,
+                connectionstyle=f"arc3,rad={bend}"))
+        axes.text(6.3, 2.4 if above else 7.9, "read row after row: contiguous" if above else
+                  "read row after row: to and fro, not contiguous", ha="center", va="center",
+                  color=GREEN if above else PURPLE)
+    axes.set(xlim=(-0.6, 17), ylim=(8.7, 0.2), aspect="equal")
+    axes.set_axis_off()
+    return figure
+
+
+def error_against_eps() -> Figure:
+    """The error of a central difference of the sine at 1, over eps, in float32 and float64."""
+    figure, axes = plt.subplots(figsize=(7.4, 3.6))
+    steps = torch.logspace(-12, 0, 73, dtype=torch.float64)
+    for dtype, colour, name in ((torch.float32, ORANGE, "float32"), (torch.float64, BLUE, "float64")):
+        errors = []
+        for at in torch.linspace(0.5, 1.2, 15, dtype=torch.float64):
+            x, eps = at.to(dtype), steps.to(dtype)
+            slope = ((x + eps).sin() - (x - eps).sin()) / (2 * eps)
+            errors.append((slope.double() - x.double().cos()).abs())
+        axes.loglog(steps, torch.stack(errors).mean(0), color=colour, label=name)
+    axes.loglog(steps[36:], steps[36:]**2 / 8, color=GREY, linestyle=":", label="eps² / 8")
+    axes.set(xlabel="eps", ylabel="error of the slope", ylim=(1e-13, 3), xticks=[10.0**k for k in range(-12, 1, 2)])
+    axes.legend()
     return figure
 
 
@@ -227,7 +281,7 @@ def grouped_filters() -> Figure:
                 if o // size == c // size:
                     one.plot((0, 1), (c, o), color=(BLUE, ORANGE, GREEN, PURPLE)[o // size], linewidth=1.5, zorder=1)
         for x, name in ((0, "in"), (1, "out")):
-            one.scatter([x] * 4, range(4), s=130, color="white", edgecolor="#444444", zorder=2)
+            one.scatter([x] * 4, range(4), s=130, color="white", edgecolor=INK, zorder=2)
             one.text(x, 3.75, name, ha="center", va="top")
         one.set_title(title)
         one.set(xlim=(-0.4, 1.4), ylim=(4.3, -0.5))
@@ -254,11 +308,11 @@ def growing_view() -> Figure:
             for tap in range(kernel_size):
                 inside = index in seen[level + 1]
                 axes.plot((places[level][index * stride + tap], x), (level, level + 1), zorder=1,
-                          color=ORANGE if inside else "#dddddd", linewidth=1.6 if inside else 0.7)
+                          color=ORANGE if inside else GREY, linewidth=1.6 if inside else 0.5)
     names = ("the picture", "layer 1: kernel 3, stride 1", "layer 2: kernel 3, stride 2", "layer 3: kernel 3, stride 1")
     for level, (x, name, view) in enumerate(zip(places, names, (1, 3, 5, 9), strict=True)):
         colours = [ORANGE if index in seen[level] else "white" for index in range(len(x))]
-        axes.scatter(x, [level] * len(x), s=110, color=colours, edgecolor="#444444", zorder=2)
+        axes.scatter(x, [level] * len(x), s=110, color=colours, edgecolor=INK, zorder=2)
         axes.text(-1, level, name, ha="right", va="center")
         if level:
             axes.text(13, level, f"each sees {view} pixels", ha="left", va="center")

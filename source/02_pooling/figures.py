@@ -17,7 +17,7 @@ TABLE = torch.tensor([[1, 0, 3, 2], [0, -1, 5, 4], [-3, -2, -8, -6], [-1, -4, -7
 def _frame(figure):
     """A matplotlib figure as one picture of an animation, with few colours."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
+    figure.savefig(buffer, format="png", dpi=80, facecolor="white")
     plt.close(figure)
     return Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
 
@@ -29,12 +29,9 @@ def max_and_average():
         row, column = divmod(step, 2)
         figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.3), width_ratios=(2, 1, 1))
         plots.numbers(axes[0], TABLE, highlight=(2 * row, 2 * column, 2, 2))
-        axes[0].set_title("x, a 2×2 window, stride 2")
         windows = TABLE.float().unfold(0, 2, 2).unfold(1, 2, 2)
-        for place, values, title, colour in ((1, windows.amax((2, 3)), "largest", ORANGE),
-                                             (2, windows.mean((2, 3)), "mean", BLUE)):
+        for place, values, colour in ((1, windows.amax((2, 3)), ORANGE), (2, windows.mean((2, 3)), BLUE)):
             _growing(axes[place], values, step, colour)
-            axes[place].set_title(title)
         frames.append(_frame(figure))
     return frames, 1200
 
@@ -48,7 +45,7 @@ def _growing(axes, values, step, colour):
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.3))
         if index <= step:
             text = f"{values[row, column].item():g}".replace("-", "−")
-            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=11)
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=11, color=plots.DARK)
     axes.set(xlim=(-0.1, 2.1), ylim=(2.1, -0.1), aspect="equal")
     axes.set_axis_off()
 
@@ -73,9 +70,10 @@ def border():
         pooled = F.avg_pool2d(ones, 3, 1, 1, count_include_pad=flag)[0, 0]
         for (row, column), value in zip(torch.cartesian_prod(torch.arange(4), torch.arange(4)), pooled.flatten(),
                                         strict=True):
-            axes[index].add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=value.item() ** 2 * 0.6))
-            axes[index].add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor="#999999", linewidth=0.8))
-            axes[index].text(column + 0.5, row + 0.5, f"{value.item():.2f}", ha="center", va="center", fontsize=11)
+            axes[index].add_patch(Rectangle((column, row), 1, 1, facecolor="white", edgecolor="#999999", linewidth=0.8))
+            axes[index].add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=value.item() ** 2 * 0.4))
+            axes[index].text(column + 0.5, row + 0.5, f"{value.item():.2f}", ha="center", va="center", fontsize=11,
+                             color=plots.DARK)
         axes[index].set(xlim=(-0.1, 4.1), ylim=(4.1, -0.1), aspect="equal", title=f"count_include_pad={flag}")
         axes[index].set_axis_off()
     return figure
@@ -117,7 +115,7 @@ def nearest_and_bilinear():
     for (name, picture), colour in zip(grown.items(), (BLUE, RED), strict=True):
         axes[3].plot(picture[27:29].mean(0), color=colour, label=name,
                      drawstyle="steps-mid" if name == "nearest" else "default")
-    axes[3].plot(torch.arange(8) * 8 + 3.5, digit[0, 0, 3], "o", color="black", markersize=4, label="the 8 pixels")
+    axes[3].plot(torch.arange(8) * 8 + 3.5, digit[0, 0, 3], "o", color=plots.INK, markersize=4, label="the 8 pixels")
     axes[3].set(title="along the line", xlabel="column", ylim=(-0.05, 1.5), yticks=(0, 0.5, 1))
     axes[3].legend(loc="upper left", ncols=2, fontsize=8, columnspacing=1)
     return figure
@@ -143,8 +141,8 @@ def pixel_centres():
         axis.plot(look, [1.5] * 8, "o", color=ORANGE, markersize=6)
         for position in look[[0, 1, 2]].tolist():
             axis.text(position, 1.95, f"{position:.2f}".replace("-", "−"), ha="center", fontsize=8.5)
-        axis.text(3.65, 1.5, "8 new", va="center", color="black")
-        axis.text(3.65, 0.3, "4 old", va="center", color="black")
+        axis.text(3.65, 1.5, "8 new", va="center", color=plots.INK)
+        axis.text(3.65, 0.3, "4 old", va="center", color=plots.INK)
         axis.set(xlim=(-0.65, 4.3), ylim=(-0.45, 2.3), title=title, yticks=[])
         axis.spines["left"].set_visible(False)
         axis.set_xticks(range(4), [f"{place}" for place in range(4)])
@@ -165,7 +163,7 @@ def stamps():
         for index in range(done):
             for offset, weight in enumerate(kernel):
                 _cell(axes, 2 * index + offset, 2.9 - index % 2, x[index] * weight, colours[index])
-        axes.text(-0.2, 2.9, "stamps\nx · [1, 2, 3]", ha="right", va="center")
+        axes.text(-0.2, 2.9, "x · [1, 2, 3]", ha="right", va="center")
         total = [0] * 7
         for index in range(done):
             for offset, weight in enumerate(kernel):
@@ -173,7 +171,7 @@ def stamps():
         for place, value in enumerate(total):
             overlap = place in (2, 4) and place <= 2 * (done - 1)
             _cell(axes, place, 0.2, value if done else "", GREY if overlap else None)
-        axes.text(-0.2, 0.7, "result", ha="right", va="center")
+        axes.text(-0.2, 0.7, "+", ha="right", va="center")
         axes.set(xlim=(-2.4, 7.2), ylim=(0, 5.4), aspect="equal")
         axes.set_axis_off()
         frames.append(_frame(figure))
@@ -183,7 +181,7 @@ def stamps():
 def _cell(axes, left, bottom, value, colour):
     axes.add_patch(Rectangle((left, bottom), 1, 1, facecolor=colour or "white", alpha=0.3 if colour else 1))
     axes.add_patch(Rectangle((left, bottom), 1, 1, fill=False, edgecolor="#999999", linewidth=0.8))
-    axes.text(left + 0.5, bottom + 0.5, f"{value}", ha="center", va="center", fontsize=11)
+    axes.text(left + 0.5, bottom + 0.5, f"{value}", ha="center", va="center", fontsize=11, color=plots.DARK)
 
 
 def checkerboard():

@@ -1,10 +1,23 @@
-# %% [markdown]
+# %% [markdown] with_reading=240
 # # 2 · Pooling, and the way back up
 #
-# - **You will be able to** shrink a picture by maxima and means, send gradients back through both, enlarge it again in
-#   three ways, and see from a picture alone which of the usual mistakes was made.
+# ![A Chinese pavilion, sharp, and three coarse versions of it: every eighth pixel is jagged and has coloured specks,
+# the mean is soft, the maximum is too bright](../../assets/02_pooling/three_ways_to_shrink.svg)
+#
+# The same pavilion four times. The second picture was made in the obvious way, and it came out wrong: roofs break
+# into specks, and colours appear that nobody photographed. Nets shrink their pictures every few layers, and most of
+# them drop pixels as carelessly, behind a convolution or a maximum with stride 2. At the end of the chapter you will
+# know what went wrong, how to measure it on digits, and the nine numbers that mend it.
+#
+# - **You will be able to** shrink a picture by maxima, means and a blur, send gradients back through a maximum, enlarge
+#   a picture again in three ways, and see from a picture alone which of the usual mistakes was made.
 # - **You need** chapter 1: windows, stride, padding, the size formula, shapes written (N, C, H, W).
-# - **It takes** about four hours; the eight exercises are 135 minutes of it.
+# - **It takes** about {hours} hours; the {exercises} exercises ({points} points) are {minutes} minutes of it.
+# - **The short way** ({minutes max_pool2d avg_pool2d avg_pool_kernel global_avg_pool2d blur_pool2d upsample_nearest}
+#   minutes, {points max_pool2d avg_pool2d avg_pool_kernel global_avg_pool2d blur_pool2d upsample_nearest} points):
+#   `max_pool2d`, `avg_pool2d`, `avg_pool_kernel`, `global_avg_pool2d`, `blur_pool2d`, `upsample_nearest`, and of the
+#   text all up to and with [](#before_dropping), then [](#way_up). The hardest sections are left out:
+#   [](#maximum_learns), [](#where) and [](#learned).
 
 # %%
 import matplotlib.pyplot as plt
@@ -32,7 +45,7 @@ def pair(value):
 # such windows see all of it at once?
 #
 # Stack convolutions, and each one lets a result see two columns more. Put something that halves the picture between
-# them, and each block sees twice as far as the one before. Count both:
+# them, and each block sees more than twice as far as the one before. Count both:
 
 # %% tags=["demo"]
 seen, layers = 1, 0
@@ -45,16 +58,13 @@ while seen < 640:
     seen = seen + 2 * step  # the convolution: two more neighbours, each `step` columns away
     seen = seen + step      # a 2×2 pooling: one more
     step, blocks = 2 * step, blocks + 1
-print(f"with a halving after each: {blocks} layers, and a result sees {seen} columns")
+print(f"with a halving after each: {blocks} convolutions and {blocks} poolings, and a result sees {seen} columns")
 
 # %% [markdown]
-# 320 layers or 8. That is the first reason to shrink. The second is cost: after one halving, every later layer works on
-# a quarter of the pixels.
+# 320 convolutions, or 8 with a pooling after each. That is the first reason to shrink. The second is cost: after one
+# halving, every later layer works on a quarter of the pixels.
 #
-# But how does one make 64 pixels into one? Here is part of the photograph, and three answers.
-#
-# ![A Chinese pavilion, sharp, and three coarse versions of it: every eighth pixel is jagged and has coloured specks,
-# the mean is soft, the maximum is too bright](../../assets/02_pooling/three_ways_to_shrink.svg)
+# But how does one make 64 pixels into one? The pictures at the top of the chapter show three answers.
 #
 # - **Take every eighth pixel**: the roofs break into specks. Which colour a place gets is chance, for 63 of 64 pixels
 #   are thrown away unseen.
@@ -63,7 +73,8 @@ print(f"with a halving after each: {blocks} layers, and a result sees {seen} col
 #   there an edge?". Then the largest value says "yes, somewhere here", and a single clear yes among 63 no's survives.
 #
 # The last two are **average pooling** and **max pooling**. A window, a stride, one number for each window, and no
-# weights:
+# weights. Here the window has 2×2 numbers and a stride of 2. The largest numbers fill the table in the middle, and the
+# means the one on the right:
 #
 # ![A window of two by two numbers steps over a four by four table; its largest value and its mean fill two smaller
 # tables](../../assets/02_pooling/max_and_average.gif)
@@ -80,7 +91,7 @@ for layer in (nn.MaxPool2d(kernel_size=2), nn.AvgPool2d(kernel_size=2)):
 # it: the explorer pools the photograph with any window and stride. With stride 8, compare kernel 1 (every eighth pixel)
 # with kernel 8 (windows side by side) and kernel 16 (windows that overlap).
 
-# %% tags=["demo", "nbval-ignore-output"]
+# %% tags=["demo", "nbval-ignore-output"] frames={"method": ["max", "mean"], "kernel_size": [1, 2, 4, 8, 16]}
 photo = data.photo("china")[None, :, 16:368, 32:384]
 
 
@@ -94,7 +105,7 @@ def pooled_photo(kernel_size, stride, method):
 plots.explore(pooled_photo, kernel_size=[8, 1, 2, 4, 12, 16, 32], stride=[8, 1, 2, 4, 16], method=["max", "mean"])
 
 # %% [markdown]
-# ### Exercise 2.1 · Keep the strongest ●●○○○ 15 min
+# ### [](#max_pool2d) Keep the strongest ●●○○○ 15 min
 #
 # Slide a window over each channel and keep its largest value. On one channel, with a 2×2 window and stride 2:
 #
@@ -119,7 +130,8 @@ plots.explore(pooled_photo, kernel_size=[8, 1, 2, 4, 12, 16, 32], stride=[8, 1, 
 #   the numbers in the window are.
 # - PyTorch's pooling and upsampling functions are off limits (`F.max_pool2d`, `nn.MaxPool2d`, the adaptive ones,
 #   `interpolate` and their kin). Everything else is yours.
-# - As always, `x` stays as it was and need not be contiguous, float64 in gives float64 out, and gradients flow through.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow. (Chapter 1
+#   has them in a box.)
 #
 # <details><summary>Hint 1: where to start</summary>
 #
@@ -175,14 +187,18 @@ with try_it("max_pool2d"):
 examine("max_pool2d", max_pool2d)
 
 # %% [markdown]
-# With stride 1 and padding 1 the picture keeps its size and every stroke gets fatter: a maximum of neighbours is what
-# image processing calls a dilation. With stride 2 the same fat picture is thinned out to a quarter.
+# With stride 1 and padding 1 the picture keeps its size and every stroke gets fatter. (Image processing calls a maximum
+# of neighbours a *dilation*. It has nothing to do with the `dilation=` of chapter 1, which pulls a kernel apart.) With
+# stride 2 the same fat picture is thinned out to a quarter.
 #
 # ### Does pooling make a net blind to small shifts?
 #
 # You will read it everywhere: move the digit by a pixel, and the pooled picture stays the same. How true is that? Take
 # all 1,797 digits, enlarged to 28×28, and move each by one pixel (the column that leaves at the right comes back at the
 # left). By how much does each result change, relative to its size?
+#
+# **Predict, then run.** The pixels themselves change by 23 %. By how much does the largest of 4×4 change? (a) By less
+# than 5 %. (b) By about 10 %. (c) By nearly 20 %. Write your letter down.
 
 # %% tags=["demo"]
 large = F.interpolate(digits, size=28, mode="bilinear")
@@ -194,9 +210,10 @@ for name, shrink in {"nothing": lambda x: x, "every 4th pixel": lambda x: x[:, :
     print(f"{name:16} {100 * change:3.0f} %")
 
 # %% [markdown]
-# Less than the saying claims. A 4×4 maximum takes the change from 23 % to 18 %: where a stroke crosses from one window
-# into the next, the result still jumps. Only a mean over *everything* does not notice at all; that one is exercise 2.4.
-# Keep the true sentence: pooling forgets *where in the window* something was, no more.
+# It is (c). (a) is what the saying claims: inside a window a maximum does not move. But a 4×4 maximum takes the change
+# from 23 % to 18 % only: where a stroke crosses from one window into the next, the result still jumps. A mean over
+# *everything* does not notice at all; that one is `global_avg_pool2d`. Keep the true sentence: pooling forgets *where
+# in the window* something was, no more. We come back to these numbers.
 #
 # ## Means, and what lies beyond the border
 #
@@ -211,7 +228,7 @@ for name, shrink in {"nothing": lambda x: x, "every 4th pixel": lambda x: x[:, :
 #
 # With `count_include_pad=True` the border darkens although the picture has none.
 #
-# ### Exercise 2.2 · Keep the mean ●●○○○ 15 min
+# ### [](#avg_pool2d) Keep the mean ●●○○○ 15 min
 #
 # Now keep each window's mean. Take the top left 2×2 of a picture, and the 3×3 window that hangs over its corner by one
 # place on each side:
@@ -226,7 +243,7 @@ for name, shrink in {"nothing": lambda x: x, "every 4th pixel": lambda x: x[:, :
 # a pixel: it is counted.
 #
 # Write `avg_pool2d(x, kernel_size, stride=None, padding=0, count_include_pad=True)` for `x` of shape (N, C, H, W). It
-# returns (N, C, H′, W′), the sizes as in exercise 2.1.
+# returns (N, C, H′, W′), the sizes as in `max_pool2d`.
 #
 # - The stride works as before: left out, it is the kernel's size.
 # - By default the border's zeros count: the divisor is kH·kW in every window.
@@ -235,7 +252,7 @@ for name, shrink in {"nothing": lambda x: x, "every 4th pixel": lambda x: x[:, :
 # - Here, too, `kernel_size`, `stride` and `padding` are a number or a pair (height, width).
 # - A last window that does not fit is left out, and padding is at most half the kernel, as before.
 # - PyTorch's pooling and upsampling functions are off limits.
-# - As always, `x` stays as it was and need not be contiguous, float64 in gives float64 out, and gradients flow through.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow.
 #
 # <details><summary>Hint 1: which padding</summary>
 #
@@ -303,7 +320,7 @@ for name, pool in {"mean": F.avg_pool2d, "max": F.max_pool2d}.items():
     print(f"{name:4}  pool(a) + pool(b) = {apart.item():g}   pool(a + b) = {together.item():g}")
 
 # %% [markdown]
-# ### Exercise 2.3 · The mean as a weight ●○○○○ 8 min
+# ### [](#avg_pool_kernel) The mean as a weight ●○○○○ 8 min
 #
 # Write `avg_pool_kernel(channels, kernel_size)`: the float32 weight, of shape (channels, 1, kH, kW), with which
 # `F.conv2d` averages each channel over a window.
@@ -352,11 +369,11 @@ examine("avg_pool_kernel", avg_pool_kernel)
 # So a layer could start as an average and *learn* something better: that is a convolution with a stride, and many newer
 # nets shrink with nothing else. What a maximum does, no convolution can learn.
 #
-# ## One number a channel
+# ## One number per channel
 #
-# Let the window be the whole picture, and one mean a channel is left: **global average pooling**. It is how most nets
-# since 2014 end. The last feature maps of VGG-16 are 512 channels of 7×7. Its authors flattened them into a linear
-# layer; a ResNet takes 512 means instead:
+# Let the window be the whole picture, and one mean per channel is left: **global average pooling**. It is how most nets
+# that classify pictures have ended since 2014. The last feature maps of VGG-16 are 512 channels of 7×7. Its authors
+# flattened them into a linear layer; a ResNet takes 512 means instead:
 
 # %% tags=["demo"]
 flattened = nn.Linear(512 * 7 * 7, 4096, device="meta")  # "meta": shapes without memory
@@ -367,7 +384,7 @@ for name, layer in {"after flattening, as in VGG-16": flattened, "after 512 mean
 # %% [markdown]
 # 200 times fewer. And the net then takes pictures of any size: 7×7 or 20×11 feature maps, 512 numbers come out.
 #
-# ### Exercise 2.4 · The whole picture at once ●○○○○ 5 min
+# ### [](#global_avg_pool2d) The whole picture at once ●○○○○ 5 min
 #
 # Average each channel over all its pixels: (N, C, H, W) becomes (N, C). One channel `[[1, 2], [3, 6]]` becomes the
 # number 3.
@@ -378,7 +395,7 @@ for name, layer in {"after flattening, as in VGG-16": flattened, "after 512 mean
 # - A batch of one picture stays a batch, and a single channel stays a channel.
 # - A transposed picture, whose rows do not lie side by side in memory, is averaged like any other.
 # - PyTorch's pooling functions are off limits; taking a mean is not.
-# - As always, `x` stays as it was and need not be contiguous, float64 in gives float64 out, and gradients flow through.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow.
 #
 # <details><summary>Hint: which dimensions</summary>
 #
@@ -396,7 +413,7 @@ def global_avg_pool2d(x):
 # %% tags=["demo"]
 with try_it("global_avg_pool2d"):
     means = global_avg_pool2d(digits)[:, 0]
-    print("one number a digit:", tuple(means.shape), " the same after a shift:",
+    print("one number per digit:", tuple(means.shape), " the same after a shift:",
           torch.allclose(means, global_avg_pool2d(digits.roll((1, 2), dims=(2, 3)))[:, 0]))
     ink = torch.stack([means[labels == label].mean() for label in range(10)])
     figure, axes = plt.subplots(figsize=(5, 2.2))
@@ -410,8 +427,127 @@ examine("global_avg_pool2d", global_avg_pool2d)
 # %% [markdown]
 # Shifts do not disturb it, but what does it tell? All ten digits take nearly the same ink: a mean of raw pixels knows
 # almost nothing. Means of 512 *learned* channels know a lot: "how much fur, how much wheel, how much sky".
+
+# %% [markdown]
+# ## [](#before_dropping) Before pixels are dropped
 #
-# ## How a maximum learns
+# Back to the picture that came out wrong. Here is the simplest one that comes out wrong: bars, two columns black and
+# two columns white, shrunk to a third by keeping every third column.
+#
+# **Predict, then run.** What will be seen? (a) The same bars, finer. (b) An even grey. (c) Coarser bars that are not
+# there.
+
+# %% tags=["demo"]
+grille = (torch.arange(96) % 4 < 2).float().expand(1, 1, 24, 96)
+
+
+def bars(pictures):
+    rows = plt.subplots(len(pictures), 1, squeeze=False, figsize=(7, 0.85 * len(pictures) + 0.3))[1][:, 0]
+    for axes, (name, picture) in zip(rows, pictures.items(), strict=True):
+        axes.imshow(picture[0, 0], cmap="gray", vmin=0, vmax=1, aspect="auto")
+        axes.set_title(name)
+        axes.set_axis_off()
+    plt.show()
+
+
+bars({"bars, 4 columns per period": grille, "every third pixel": grille[:, :, ::3, ::3]})
+
+# %% [markdown]
+# It is (c). (a) is tempting: a smaller picture of bars shows bars. But 24 bars on 32 columns would need 1⅓ columns
+# each. What is too fine for the pixels does not disappear, it comes back as something coarser that was never there.
+# The name for it is *aliasing*, and the specks on the roofs are the same thing.
+#
+# So what is too fine must go *before* pixels are dropped: blur, then drop. A mean over a window is a blur, but a rough
+# one. Better, for a stride of 2, is one that counts the middle most. The cheapest of these has the numbers 1, 2, 1 in
+# each direction, and in both together
+#
+# $$\frac{1}{16} \begin{bmatrix} 1 & 2 & 1 \\ 2 & 4 & 2 \\ 1 & 2 & 1 \end{bmatrix}$$
+#
+# which one calls *binomial*: 1 2 1 is a row of Pascal's triangle. R. Zhang put such blurs in front of nearly every
+# stride of known nets in 2019, and they became steadier and, a little, better.
+
+# %% [markdown]
+# ### [](#blur_pool2d) Blur, then drop ●●○○○ 12 min
+#
+# Write `blur_pool2d(x, stride=2)` for `x` of shape (N, C, H, W), with H and W at least 2. It returns (N, C, H′, W′),
+# with H′ = ⌊(H − 1) / stride⌋ + 1 and the same for W′: the formula for a kernel of 3 with padding 1.
+#
+# By hand, three rows `[0, 4, 8]`. Beyond the border the row is mirrored: 4 | 0 4 8 | 4. With 1, 2, 1 and divided by 4:
+# (4 + 0 + 4) / 4 = 2, then (0 + 8 + 8) / 4 = 4, then (4 + 16 + 4) / 4 = 6. Downwards nothing changes, for the rows are
+# alike. Every second pixel of that: `[[2, 6], [2, 6]]`.
+#
+# - Each pixel of the result is a mean of nine, with the weights of the table.
+# - Each channel is blurred on its own, however many there are.
+# - The windows' centres begin at the first pixel and lie `stride` apart; left out, it is 2.
+# - Beyond the border the picture is mirrored: next to the first row lies the second one again, next to the last row the
+#   last but one.
+# - `stride` is a number or a pair (height, width).
+# - PyTorch's pooling and upsampling functions are off limits; convolutions are not.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow.
+#
+# <details><summary>Hint 1: the border</summary>
+#
+# `F.pad` has a `mode` for it: `"reflect"`.
+#
+# </details>
+#
+# <details><summary>Hint 2: one kernel for all channels</summary>
+#
+# You had it in `avg_pool_kernel`: a depthwise convolution, with a weight of shape (channels, 1, 3, 3) and `groups`. The
+# weight needs the dtype of `x`.
+#
+# </details>
+
+# %% nbgrader={"grade_id": "blur_pool2d", "solution": true}
+def blur_pool2d(x, stride=2):
+    """A 3×3 binomial blur, then one pixel in each `stride`.
+
+    Args:
+        x: (N, C, H, W), H and W at least 2.
+        stride: a number or a pair (height, width).
+
+    Returns:
+        (N, C, H', W').
+    """
+    ### BEGIN SOLUTION
+    row = torch.tensor([1, 2, 1], dtype=x.dtype) / 4
+    weight = (row[:, None] * row).repeat(x.shape[1], 1, 1, 1)
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, stride=stride, groups=x.shape[1])
+    ### END SOLUTION
+
+# %% tags=["demo"]
+with try_it("blur_pool2d"):
+    print(blur_pool2d(torch.tensor([[0.0, 4, 8]]).repeat(3, 1)[None, None])[0, 0])
+    dropped, blurred = photo, photo
+    for _ in range(3):  # 8 = 2·2·2
+        dropped, blurred = dropped[:, :, ::2, ::2], blur_pool2d(blurred)
+    plots.images([dropped[0], blurred[0]], ["every eighth pixel", "blurred, then dropped,\nthree times"], height=2.6)
+
+# %% nbgrader={"grade_id": "blur_pool2d_exam", "grade": true}
+examine("blur_pool2d", blur_pool2d)
+
+# %% [markdown]
+# The specks are gone. Now the experiment with the shift again, every way down to 7×7. A maximum and a blur go together
+# well: take the largest of 4×4 at *every* place (stride 1), and blur before you drop.
+
+# %% tags=["demo"]
+with try_it("blur_pool2d"):
+    def blur_twice(x):
+        return blur_pool2d(blur_pool2d(x))
+
+    for name, shrink in {"every 4th pixel": lambda x: x[:, :, ::4, ::4], "largest of 4×4": lambda x: F.max_pool2d(x, 4),
+                         "mean of 4×4": lambda x: F.avg_pool2d(x, 4), "blur, drop, blur, drop": blur_twice,
+                         "largest of 4×4, stride 1, then so": lambda x: blur_twice(F.max_pool2d(x, 4, 1))}.items():
+        change = (shrink(moved) - shrink(large)).norm() / shrink(large).norm()
+        print(f"{name:40} {100 * change:3.0f} %")
+
+# %% [markdown]
+# From 21 % to 17 % with a blur alone, and from 18 % to 14 % with a maximum in front. The change does not go to 0, and
+# it should not: the digit *has* moved, by a quarter of a small pixel, and a good small picture shows that. What is
+# gone is the jumping.
+
+# %% [markdown]
+# ## [](#maximum_learns) How a maximum learns
 #
 # A mean passes its gradient to all its inputs alike: each of the four moves the mean by ¼ of its own move. And a
 # maximum? Wiggle a pixel that is not the largest, and nothing happens at all: its gradient is 0. Wiggle the largest,
@@ -422,9 +558,8 @@ examine("global_avg_pool2d", global_avg_pool2d)
 # ![Two windows overlap in a table of two rows and three columns; both have the maximum 5, and the gradients 10 and 7 of
 # the two windows meet at its place as 17](../../assets/02_pooling/routing.svg)
 #
-# And in a tie? With ReLU before the pooling, windows full of zeros are common, so this is no rare case. PyTorch keeps
-# the first maximum that it meets. Other ways to write a maximum share the gradient, and the two disagree without a
-# word:
+# And in a tie? With ReLU before the pooling, windows full of zeros are common, so this is no rare case. `F.max_pool2d`
+# keeps the first maximum that it meets. `amax` shares the gradient, and the two disagree without a word:
 
 # %% tags=["demo"]
 tie = torch.tensor([[2.0, 2.0], [1.0, 2.0]])[None, None]
@@ -434,7 +569,7 @@ for name, largest in {"F.max_pool2d": lambda x: F.max_pool2d(x, 2), "amax": lamb
     print(f"{name:12}", [f"{value:.2f}" for value in leaf.grad.flatten()])
 
 # %% [markdown]
-# ### Exercise 2.5 · Back through the switch ●●●●○ 25 min
+# ### [](#max_pool2d_backward) Back through the switch ●●●●○ 25 min
 #
 # Write `max_pool2d_backward(grad_out, x, kernel_size, stride=None)`. `x` (N, C, H, W) went into a max pooling without
 # padding; `grad_out` (N, C, H′, W′) is the gradient of the loss with respect to its result. Return the gradient with
@@ -451,7 +586,8 @@ for name, largest in {"F.max_pool2d": lambda x: F.max_pool2d(x, 2), "amax": lamb
 # - Without a stride it is the kernel's size, as in the forward pass.
 # - `kernel_size` and `stride` are a number or a pair (height, width).
 # - By hand means by hand: autograd and PyTorch's pooling and upsampling functions are off limits.
-# - `grad_out` and `x` stay as they were and need not be contiguous; float64 in gives float64 out.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory; no gradient of this
+#   gradient is asked for.
 #
 # <details><summary>Hint 1: who won</summary>
 #
@@ -514,10 +650,26 @@ with try_it("max_pool2d_backward"):
 examine("max_pool2d_backward", max_pool2d_backward)
 
 # %% [markdown]
-# Every window votes for one pixel: 36 windows, 36 votes. A sum in `grad_out` is therefore the same sum in the gradient.
-# It is a good test for a backward pass, and one you can do in your head.
+# Every window votes for one pixel: 36 windows, 36 votes. Nothing is lost and nothing is added, so all numbers of the
+# result together are as much as all numbers of `grad_out` together. It is a good test for this backward pass, and one
+# you can do in your head. (It holds because each factor is 1. A convolution's backward pass has weights as factors, and
+# the two sums differ.)
 #
-# ## The way back up
+# <details><summary>The derivation</summary>
+#
+# Let $m(w)$ be the place of the first maximum in window $w$. Near `x`, as long as no other pixel overtakes it, the
+# output is $y_w = x_{m(w)}$. So $\partial y_w / \partial x_k$ is 1 where $k = m(w)$ and 0 elsewhere, and with $g_w =
+# \partial L / \partial y_w$ the chain rule gives
+#
+# $$\frac{\partial L}{\partial x_k} = \sum_w g_w \frac{\partial y_w}{\partial x_k} = \sum_{w:\; m(w) = k} g_w$$
+#
+# At a tie there is no derivative: to one side the first pixel moves the maximum, to the other side the second one does.
+# `F.max_pool2d` takes the first one's side, which is one of the two and never their sum. Summed over all $k$, every
+# window appears once: $\sum_k \partial L / \partial x_k = \sum_w g_w$.
+#
+# </details>
+#
+# ## [](#way_up) The way back up
 #
 # A classifier may end with 512 numbers. A net that paints must end with a picture: which pixels are road, where is the
 # tumour, what would this photograph be at twice the size. So somewhere it has to grow again. The notes do it with
@@ -536,7 +688,7 @@ for factor in (2, 3):
 # ![A handwritten 3 of 8 by 8 pixels; enlarged eight times by nearest it keeps its squares, by bilinear it is smooth; a
 # section shows steps against straight lines](../../assets/02_pooling/nearest_and_bilinear.svg)
 #
-# ### Exercise 2.6 · A pixel becomes a square ●○○○○ 7 min
+# ### [](#upsample_nearest) A pixel becomes a square ●○○○○ 7 min
 #
 # Write `upsample_nearest(x, scale_factor)`: (N, C, H, W) becomes (N, C, H·scale_factor, W·scale_factor). With the
 # factor 2,
@@ -547,7 +699,7 @@ for factor in (2, 3):
 # - `scale_factor` is a whole number, the same in both directions, and may be 1.
 # - A picture of one row, one column or one pixel works like any other.
 # - PyTorch's upsampling functions (`interpolate`, `nn.Upsample`, `grid_sample`, `pixel_shuffle`) are off limits.
-# - As always, `x` stays as it was and need not be contiguous, float64 in gives float64 out, and gradients flow through.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow.
 #
 # <details><summary>Hint: two functions with similar names</summary>
 #
@@ -586,7 +738,7 @@ pooled.backward(grad_out)
 print("gradient of the mean = nearest / 4:", torch.allclose(leaf.grad, F.interpolate(grad_out, scale_factor=2) / 4))
 
 # %% [markdown]
-# ## Where is a pixel?
+# ## [](#where) Where is a pixel?
 #
 # To draw a line *between* pixels one must know where they are. Is pixel 0 at coordinate 0? Then where does the pixel
 # begin, and where does the picture end? There are two conventions, and mixing them moves pictures.
@@ -602,7 +754,7 @@ print("gradient of the mean = nearest / 4:", torch.allclose(leaf.grad, F.interpo
 #   the others are spread evenly between. In the picture eight points share the way from 0 to 3, so they are 3/7 apart,
 #   not ½.
 #
-# ### Exercise 2.7 · Between the pixels ●●●●○ 30 min
+# ### [](#upsample_bilinear) Between the pixels ●●●●○ 30 min
 #
 # Write `upsample_bilinear(x, scale_factor, align_corners=False)`: (N, C, H, W) becomes (N, C, H·scale_factor,
 # W·scale_factor), `scale_factor` a whole number. "Bilinear" is linear along the rows, then linear along the columns.
@@ -619,7 +771,7 @@ print("gradient of the mean = nearest / 4:", torch.allclose(leaf.grad, F.interpo
 # - A picture of one row, one column or one pixel works with both settings, and so does the factor 1.
 # - PyTorch's upsampling functions (`interpolate`, `nn.Upsample`, `grid_sample`, `pixel_shuffle`) are off limits.
 # - A float64 picture is computed in float64 throughout: coordinates and weights have the dtype of `x`.
-# - As always, `x` stays as it was and need not be contiguous, float64 in gives float64 out, and gradients flow through.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow.
 #
 # <details><summary>Hint 1: one direction first</summary>
 #
@@ -681,12 +833,12 @@ with try_it("upsample_bilinear"):
 examine("upsample_bilinear", upsample_bilinear)
 
 # %% [markdown]
-# ## Learned growing
+# ## [](#learned) Learned growing
 #
 # Nearest and bilinear know nothing about pictures. Can a net learn how to grow? A convolution *gathers*: it looks at a
 # window and writes one number. Turn it round: let each pixel *scatter*. It takes a kernel, multiplies it by its own
 # value, and stamps it onto a larger canvas. That is a **transposed convolution**, here in one dimension with the kernel
-# `[1, 2, 3]` and stride 2:
+# `[1, 2, 3]` and stride 2. Above are the three pixels, below them their stamps, and in the last row the sum:
 #
 # ![Three pixels, 1, 10 and 2, stamp the kernel 1 2 3 onto a line, two places apart; where stamps overlap the numbers
 # add, 3 and 10 to 13, 30 and 2 to 32](../../assets/02_pooling/stamps.gif)
@@ -705,13 +857,14 @@ print("Kᵀ·x              ", (matrix.T @ x).int().tolist())
 print("conv_transpose1d  ", F.conv_transpose1d(x[None, None], kernel, stride=2)[0, 0].int().tolist())
 
 # %% [markdown]
-# One more thing falls out. For matrices, (K·y) · x = y · (Kᵀ·x), whatever x and y are. Two numbers that must agree: a
-# test that needs no solution to compare with. The exam uses it, and so can you.
+# One more thing falls out. Write u · v for the sum of the products of two tensors, number by number. For matrices,
+# (K·y) · x = y · (Kᵀ·x), whatever x and y are: one calls Kᵀ the **adjoint** of K. Two numbers that must agree: a test
+# that needs no solution to compare with. The exam uses it, and so can you.
 #
 # And you have met this operation before: the gradient of a convolution with respect to its input, in chapter 1, is Kᵀ
 # times the gradient of its output.
 #
-# ### Exercise 2.8 · Stamps ●●●●○ 30 min
+# ### [](#conv_transpose2d) Stamps ●●●●○ 30 min
 #
 # Write `conv_transpose2d(x, weight, stride=1, padding=0)` for `x` of shape (N, in_channels, H, W). It returns (N,
 # out_channels, H′, W′) with H′ = (H − 1)·stride + kH − 2·padding, and W′ alike.
@@ -729,8 +882,7 @@ print("conv_transpose1d  ", F.conv_transpose1d(x[None, None], kernel, stride=2)[
 #   alike. (That holds where the sizes fit, as they do in the exam.)
 # - PyTorch's convolutions, transposed or not, `F.fold` and `F.unfold` are off limits; `Tensor.unfold` and loops are
 #   allowed.
-# - `x` and `weight` stay as they were and need not be contiguous, float64 in gives float64 out, and gradients flow to
-#   both.
+# - House rules hold: inputs stay as they were, dtype in is dtype out, any layout in memory, gradients flow.
 #
 # <details><summary>Hint 1: a canvas</summary>
 #
@@ -808,7 +960,7 @@ examine("conv_transpose2d", conv_transpose2d)
 # Does the rule hold both ways? Look for a kernel that is a multiple of its stride and not flat, and for a flat one that
 # is no multiple.
 
-# %% tags=["demo", "nbval-ignore-output"]
+# %% tags=["demo", "nbval-ignore-output"] frames={"stride": [2, 3], "kernel_size": [1, 2, 3, 4, 5, 6, 7, 8]}
 def coverage(kernel_size, stride):
     stamp = torch.ones(1, 1, kernel_size, kernel_size)
     cover = F.conv_transpose2d(torch.ones(1, 1, 12, 12), stamp, stride=stride)[0, 0]
@@ -835,7 +987,7 @@ plt.show()
 
 # %% [markdown]
 # **2. The stride that is not 1.** A convolution moves by 1 unless told otherwise. Pooling moves by the kernel's size.
-# The same three characters, `(3)`, mean two things:
+# The same last number, 3, means two things:
 
 # %% tags=["demo"]
 x = torch.zeros(1, 1, 14, 14)
@@ -906,25 +1058,44 @@ for name, stamps in {"as it is": weight, "axes swapped": weight.transpose(0, 1)}
     print(f"{name:13} sums agree: {torch.isclose(gathered, scattered, rtol=1e-3).item()}")
 
 # %% [markdown]
-# **8. Bars that are not there.** Shrinking by dropping pixels turns fine patterns into coarse false ones. Here are bars
-# with a period of 4 columns, shrunk to a third:
+# **8. A mean that is not wide enough.** The bars once more, shrunk to a third by means:
 
 # %% tags=["demo"]
-grille = (torch.arange(96) % 4 < 2).float().expand(1, 1, 24, 96)
-shrunk = {"every third pixel": grille[:, :, ::3, ::3], "mean, kernel 3, stride 3": F.avg_pool2d(grille, 3),
-          "mean, kernel 4, stride 3": F.avg_pool2d(grille, 4, 3)}
-figure, rows = plt.subplots(4, 1, figsize=(7, 4))
-for axes, (name, picture) in zip(rows, {"bars, 4 columns a period": grille, **shrunk}.items(), strict=True):
-    axes.imshow(picture[0, 0], cmap="gray", vmin=0, vmax=1, aspect="auto")
-    axes.set_title(name)
-    axes.set_axis_off()
-plt.show()
+bars({"every third pixel": grille[:, :, ::3, ::3], "mean, kernel 3, stride 3": F.avg_pool2d(grille, 3),
+      "mean, kernel 4, stride 3": F.avg_pool2d(grille, 4, 3)})
 
 # %% [markdown]
-# Every third pixel shows a third as many bars, as sharp as the true ones. The mean of 3×3 keeps those false bars and
-# dims them to a third. Only windows that overlap, and here cover just one period, tell the truth: at this size there
-# is nothing but grey. That is why careful nets blur, or let windows overlap, before they drop pixels.
+# The mean of 3×3 keeps the false bars and dims them to a third. Only windows that cover whole periods tell the truth,
+# and with a stride of 3 these overlap: at this size there is nothing but grey.
 #
+# ### Mend it
+#
+# Somebody wrote the pooling layer below, for feature maps that are often negative. Three things are wrong, and none
+# of them raises an error. Look at the numbers before you read the code: which ones cannot be? Change `pool` until
+# every line says what it should.
+
+# %% tags=["demo"]
+def pool(x, kernel_size, stride=1):
+    x = F.pad(x, (1, 1, 1, 1))
+    return x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride).mean((-2, -1))
+
+
+maps = torch.rand(2, 5, 9, 9, generator=torch.Generator().manual_seed(0)) - 2  # between −2 and −1
+print(f"size of the result, kernel 3, from 9×9:   {tuple(pool(maps, 3).shape[2:])}, should be (3, 3)")
+print(f"share of values above −1 (none came in):  {(pool(maps, 3) > -1).float().mean():.2f}, should be 0")
+print(f"largest value in and out:                 {maps.max():.2f}, {pool(maps, 3).max():.2f}, should be alike")
+
+# %% [markdown]
+# <details><summary>What was wrong</summary>
+#
+# The stride is 1 where it should be the kernel's size: 9 became 9. The border of zeros counts as the largest number
+# in maps of negative numbers; with that stride and no padding asked for, there should be none. And `mean` is no
+# maximum: the largest value that went in must come out. `def pool(x, kernel_size, stride=None)`, `stride = stride or
+# kernel_size`, no `F.pad`, and `amax((-2, -1))`.
+#
+# </details>
+
+# %% [markdown]
 # ## What to keep
 #
 # 1. Pooling makes one number of each window, channel by channel, without weights. Its stride is the kernel's size
@@ -937,6 +1108,8 @@ plt.show()
 #    corners.
 # 5. A transposed convolution stamps: its weight is (in, out, kH, kW), it is the adjoint of the convolution, and its
 #    kernel's size should be a multiple of its stride.
+# 6. Dropping pixels turns what is too fine into patterns that are not there. Blur first: 1, 2, 1 in each direction,
+#    divided by 16. That is what went wrong with the roofs, and what mends them.
 #
 # In production:
 #

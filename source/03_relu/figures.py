@@ -29,11 +29,32 @@ def curves() -> Figure:
         rows[1, column].plot(x, slope, color=colour, linewidth=2.5)
         rows[1, column].set(ylim=(-0.08, 1.15), yticks=(0, 0.25, 0.5, 0.75, 1), xlabel="x")
         for axes in rows[:, column]:
-            axes.axvline(0, color="#CCCCCC", linewidth=0.8, zorder=0)
-            axes.axhline(0, color="#CCCCCC", linewidth=0.8, zorder=0)
+            axes.axvline(0, color=plots.GREY, linewidth=0.5, zorder=0)
+            axes.axhline(0, color=plots.GREY, linewidth=0.5, zorder=0)
     rows[1, 0].annotate("at most 1/4", (0, 0.25), (1.2, 0.6), arrowprops={"arrowstyle": "->", "color": plots.GREY})
     rows[0, 0].set_ylabel("value")
     rows[1, 0].set_ylabel("slope")
+    return figure
+
+
+def bends() -> Figure:
+    """ReLU, SiLU and GELU, and their slopes."""
+    x = torch.linspace(-4, 4, 801, dtype=torch.float64)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
+    for name, function, colour, style in [("ReLU", torch.relu, plots.BLUE, "-"), ("SiLU", F.silu, plots.RED, "--"),
+                                          ("GELU", F.gelu, plots.GREEN, "-.")]:
+        leaf = x.clone().requires_grad_()
+        value = function(leaf)
+        (slope,) = torch.autograd.grad(value.sum(), leaf)
+        left.plot(x, value.detach(), style, color=colour, linewidth=2.2, label=name)
+        if name == "ReLU":
+            slope[len(x) // 2] = float("nan")
+        right.plot(x, slope, style, color=colour, linewidth=2.2)
+    left.set(title="value", xlabel="x", ylim=(-0.5, 2.5))
+    right.set(title="slope", xlabel="x", yticks=(0, 0.5, 1))
+    left.legend(loc="upper left")
+    for axes in (left, right):
+        axes.axhline(0, color=plots.INK, linewidth=0.6, zorder=0)
     return figure
 
 
@@ -71,7 +92,7 @@ def backward() -> Figure:
         middle.annotate("", (1, 0.5), (0, 0.5), xycoords="axes fraction",
                         arrowprops={"arrowstyle": style, "linewidth": 2.5, "color": plots.GREY})
         middle.text(0.5, 0.56, text, ha="center", va="bottom", transform=middle.transAxes)
-        middle.text(0.5, 0.44, "blue passes", ha="center", va="top", transform=middle.transAxes, color="#444444")
+        middle.text(0.5, 0.44, "blue passes", ha="center", va="top", transform=middle.transAxes, color=plots.INK)
     return figure
 
 
@@ -143,7 +164,7 @@ def corners() -> Figure:
     right.set(title="their sum", xlabel="x", ylim=(-0.6, 1.6), yticks=(0, 1))
     for slope, place in (("slope 1", (0.35, 0.7)), ("1 − 1 = 0", (1.1, 1.12)), ("0 − 1 = −1", (2.55, 0.7)),
                          ("−1 + 1 = 0", (3, 0.12))):
-        right.annotate(slope, place, fontsize=9, color="#444444", ha="right" if place[0] < 1 else "left")
+        right.annotate(slope, place, fontsize=9, color=plots.INK, ha="right" if place[0] < 1 else "left")
     for axes in (left, right):
-        axes.axhline(0, color="#CCCCCC", linewidth=0.8, zorder=0)
+        axes.axhline(0, color=plots.GREY, linewidth=0.5, zorder=0)
     return figure

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from convcraft.data import photo
-from convcraft.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, YELLOW
+from convcraft.plots import BLUE, DARK, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, YELLOW
 
 
 def surfaces() -> Figure:
@@ -37,7 +37,7 @@ def surfaces() -> Figure:
         axes.plot(path[:, 0], path[:, 1], "o-", color=RED, markersize=3.5, linewidth=1.4)
         axes.plot(*path[0], "o", color=RED, markersize=7)
         axes.annotate("start", path[0].tolist(), (8, 4), textcoords="offset points", color=RED)
-        axes.plot(*best, "*", color=YELLOW, markeredgecolor="black", markersize=13)
+        axes.plot(*best, "*", color=YELLOW, markeredgecolor=INK, markersize=13)
         axes.set(title=title, xlabel="weight w", ylabel="bias b", aspect="equal")
     return figure
 
@@ -72,7 +72,7 @@ def three_ways() -> Figure:
     for name, (x, y, text) in boxes.items():
         axes.add_patch(FancyBboxPatch((x - half[name], y - 0.28), 2 * half[name], 0.56, boxstyle="round,pad=0.05",
                                       facecolor="white", edgecolor=GREY, linewidth=1.2))
-        axes.text(x, y, text, ha="center", va="center", fontsize=12)
+        axes.text(x, y, text, ha="center", va="center", fontsize=12, color=DARK)
 
     def arrow(start, end, colour, bend=0.0):
         axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=15, color=colour, linewidth=2,
@@ -86,7 +86,7 @@ def three_ways() -> Figure:
     arrow((6.42, 1.5), (6.98, 1.5), GREY)
     arrow((8.82, 1.5), (9.42, 1.5), GREY)
     axes.text(2.0, 1.64, "directly", color=BLUE, ha="center", fontsize=11)
-    axes.text(4.3, 2.5, "through the mean", color="#9a6700", ha="left", fontsize=11)
+    axes.text(4.3, 2.5, "through the mean", color=ORANGE, ha="left", fontsize=11)
     axes.text(5.0, 0.55, "through the variance", color=GREEN, ha="left", fontsize=11)
     axes.set(xlim=(0.1, 10.5), ylim=(0, 3), aspect="equal")
     axes.set_axis_off()
@@ -146,4 +146,4 @@ def _outline(panel, title: str) -> None:
     frames = {"batch norm": (0, 0, 1, 4), "layer norm": (0, 0, 6, 1), "instance norm": (0, 0, 1, 1),
               "group norm, 2 groups": (0, 0, 3, 1)}
     column, row, width, height = frames[title]
-    panel.add_patch(Rectangle((column, row), width, height, fill=False, edgecolor="black", linewidth=2.2))
+    panel.add_patch(Rectangle((column, row), width, height, fill=False, edgecolor=INK, linewidth=2.2))

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Arc, FancyBboxPatch, Rectangle
 from torch import Tensor, nn
 
 from convcraft.data import digits, photo
-from convcraft.plots import BLUE, GREEN, GREY, ORANGE, RED, SKY
+from convcraft.plots import BLUE, DARK, GREEN, GREY, INK, ORANGE, RED, SKY
 
 
 def photo_through_layers() -> Figure:
@@ -57,16 +57,16 @@ def blocks() -> Figure:
 def _chain(axes: Axes, title: str, layers: list[tuple[str, str]], side: list[tuple[str, str]] | None) -> None:
     """Boxes from top to bottom, the shortcut on the right, the last ReLU at the foot. No `side`, no shortcut."""
     middle, right, top, foot = 1.7, 4.3, 9.3, 0.7
-    arrow = {"arrowstyle": "-|>", "color": "black", "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
 
     def box(x: float, y: float, text: str, colour: str, width: float = 2.9, height: float = 0.62) -> None:
         for face, alpha in (("white", 1), (colour, 0.22)):
             axes.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0.02",
                                           facecolor=face, alpha=alpha, edgecolor="none", zorder=3))
-        axes.text(x, y, text, ha="center", va="center", fontsize=8.5, zorder=4)
+        axes.text(x, y, text, ha="center", va="center", fontsize=8.5, zorder=4, color=DARK)
 
     axes.text(middle, top + 0.55, "x", ha="center", va="center", fontsize=12, style="italic")
-    axes.plot([middle, middle], [top + 0.3, foot], color="black", linewidth=1.2, zorder=1)
+    axes.plot([middle, middle], [top + 0.3, foot], color=INK, linewidth=1.2, zorder=1)
     axes.annotate("", (middle, foot - 1.05), (middle, foot), arrowprops=arrow, zorder=1)
     spacing = 0.79 if len(layers) > 5 else 1.2
     for index, (text, colour) in enumerate(layers):
@@ -78,8 +78,8 @@ def _chain(axes: Axes, title: str, layers: list[tuple[str, str]], side: list[tup
         axes.plot([middle, right, right], [top + 0.1, top + 0.1, foot + 1.2], color=RED, linewidth=2.2, zorder=2)
         axes.annotate("", (middle + 0.28, foot + 1.2), (right + 0.03, foot + 1.2),
                       arrowprops={**arrow, "color": RED, "linewidth": 2.2}, zorder=2)
-        axes.text(middle, foot + 1.2, "+", ha="center", va="center", fontsize=12, zorder=4,
-                  bbox={"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "black"})
+        axes.text(middle, foot + 1.2, "+", ha="center", va="center", fontsize=12, zorder=4, color=DARK,
+                  bbox={"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": INK})
         for index, (text, colour) in enumerate(side):
             box(right, 6.2 - 1.2 * index, text, colour, 1.9, 0.9)
         if not side:
@@ -152,7 +152,7 @@ def which_pixels_are_seen() -> Figure:
                 strength = 0.25 + 0.15 * seen[i, j].item() if seen[i, j] else 0
                 axes.add_patch(Rectangle((j, i), 1, 1, facecolor=BLUE, alpha=strength))
                 axes.add_patch(Rectangle((j, i), 1, 1, fill=False, edgecolor=GREY, linewidth=0.6))
-        axes.plot(*zip(*((j + 0.5, i + 0.5) for i, j in centres), strict=True), "k.", markersize=4)
+        axes.plot(*zip(*((j + 0.5, i + 0.5) for i, j in centres), strict=True), ".", color=INK, markersize=4)
         axes.set(xlim=(-0.1, 9.1), ylim=(9.1, -0.1), aspect="equal", title=title)
         axes.set_axis_off()
     return figure
@@ -170,11 +170,16 @@ def resnet18() -> Figure:
         width = 0.22 + channels / 640 if size else 0.16
         axes.add_patch(Rectangle((left, -height / 2), width, height, facecolor=colour, alpha=0.45, edgecolor=colour))
         centre = left + width / 2
-        axes.text(centre, 1.5, name, ha="center", va="bottom", fontsize=9.5)
+        stage = name.startswith("layer")
+        axes.text(centre, 1.75, f"{name} ×2" if stage else name, ha="center", va="bottom", fontsize=9.5)
+        for block in range(2 if stage else 0):  # a shortcut over each block, dashed where it projects
+            projects = block == 0 and name != "layer1"
+            axes.add_patch(Arc((left + width * (0.25 + 0.5 * block), height / 2 + 0.04), width * 0.46, 0.5, theta2=180,
+                               edgecolor=RED, linewidth=1.8, linestyle=(0, (1.5, 1)) if projects else "-"))
         below = f"{channels}\n{size}×{size}" if size else f"{channels}\n"
         axes.text(centre, -1.5, below, ha="center", va="top", fontsize=9)
         left += width + 0.62
     axes.text(-0.35, -1.5, "channels\nsize", ha="right", va="top", fontsize=9, color=GREY)
-    axes.set(xlim=(-1.3, left - 0.2), ylim=(-2.15, 1.85))
+    axes.set(xlim=(-1.3, left - 0.2), ylim=(-2.15, 2.1))
     axes.set_axis_off()
     return figure

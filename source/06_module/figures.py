@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from convcraft.data import digits
-from convcraft.plots import BLUE, GREEN, GREY, ORANGE, RED
+from convcraft.plots import BLUE, DARK, GREEN, GREY, INK, ORANGE, RED
 
 _PALE = {BLUE: "#d6e8f4", ORANGE: "#fbecc8", GREEN: "#d0ece3", GREY: "#ececec", RED: "#f8dcc8", "white": "white"}
 
@@ -20,7 +20,8 @@ def _box(axes, x, y, width, height, text, colour=GREY, fill=None, size=9, weight
     """A rounded box around (x, y), its centre, with text in it."""
     axes.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0.02",
                                   facecolor=_PALE[colour] if fill is None else fill, edgecolor=colour, linewidth=1.4))
-    axes.text(x, y, text, ha="center", va="center", fontsize=size, weight=weight, family=family, linespacing=1.3)
+    axes.text(x, y, text, ha="center", va="center", fontsize=size, weight=weight, family=family, linespacing=1.3,
+              color=DARK)
 
 
 def _arrow(axes, start, end, colour=GREY, width=1.4, style="-|>"):
@@ -89,7 +90,7 @@ def registration() -> Figure:
              ("self.size = 28", GREY, 0.8)]
     _box(axes, 5.75, 2.5, 1.7, 3.9, "__setattr__\n\nwhat\nis it?", ORANGE, size=10)
     for text, colour, y in lines:
-        axes.text(0.05, y, text, va="center", fontsize=9.5, family="monospace", color="black")
+        axes.text(0.05, y, text, va="center", fontsize=9.5, family="monospace", color=INK)
         _arrow(axes, (4.35, y), (4.83, y), colour, 1.8)
         _arrow(axes, (6.67, y), (8.15, y), colour, 1.8)
     _box(axes, 10.75, 4.2, 4.9, 1.15, "_modules\n{\"conv\": Conv2d(…)}", GREEN, family="monospace")
@@ -134,7 +135,7 @@ def journey() -> Figure:
     row[4].barh(range(10), scores, color=colours)
     row[4].set(yticks=range(10), xticks=[])
     row[4].invert_yaxis()
-    row[4].axvline(0, color="black", linewidth=0.8)
+    row[4].axvline(0, color=INK, linewidth=0.8)
     row[4].spines[["left", "bottom"]].set_visible(False)
     row[4].tick_params(left=False, labelsize=8)
     titles = ["the digit\n1 × 28 × 28", "Conv2d(1, 16, 3, padding=1)\n16 × 28 × 28", "MaxPool2d(2)\n16 × 14 × 14",
@@ -163,7 +164,7 @@ def half_written() -> Figure:
     def stretch(y, start, end, text, colour, hatch=None):
         axes.add_patch(Rectangle((start, y), end - start, 0.8, facecolor=_PALE[colour], edgecolor=colour, linewidth=1.3,
                                  hatch=hatch))
-        axes.text((start + end) / 2, y + 0.4, text, ha="center", va="center", fontsize=8.5,
+        axes.text((start + end) / 2, y + 0.4, text, ha="center", va="center", fontsize=8.5, color=DARK,
                   bbox=dict(facecolor=_PALE[colour], edgecolor="none", pad=1.5) if hatch else None)
 
     axes.text(-2.7, 6.05, "written in place", fontsize=10, weight="bold")
@@ -219,14 +220,12 @@ def _frame(lit, written) -> Image.Image:
         _box(axes, x, y, 1.46, 0.76, f"{name}: {label}" if name else label, ORANGE if on else GREY,
              None if on else "white", size=8.5)
     way = "".join(f"{_WALK[index][0]}." for index in lit if _WALK[index][0])
-    axes.text(-0.75, 3.65, f"prefix: {way}" if way else "prefix: (none)", fontsize=10, family="monospace",
-              color=RED if way else GREY)
-    axes.text(6.75, 0.25, "written down", fontsize=9, style="italic", color=GREY)
+    axes.text(-0.75, 3.65, f'"{way}"', fontsize=10, family="monospace", color=RED if way else GREY)
     for index in range(written):
         axes.text(6.75, 0.85 + 0.55 * index, _NAMES[index], fontsize=10, family="monospace",
                   weight="bold" if index == written - 1 and lit else "normal")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
+    figure.savefig(buffer, format="png", dpi=80, facecolor="white")
     plt.close(figure)
     buffer.seek(0)
     return Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)

@@ -30,7 +30,7 @@ def one_flower() -> Figure:
     holed, pasted = flower.clone(), flower.clone()
     holed[:, 30:66, 24:60] = 0
     pasted[:, 10:60, 60:110] = temple[:, 10:60, 60:110]
-    shown = {"as it is": flower, "hflip": flower.flip(-1), "random_crop": cropped, "rotate": _turned(flower, 20),
+    shown = {"as it is": flower, "mirrored": flower.flip(-1), "random_crop": cropped, "rotate": _turned(flower, 20),
              "resize": coarse, "cutout": holed, "mixup": 0.65 * flower + 0.35 * temple, "cutmix": pasted}
     figure, panels = plt.subplots(2, 4, figsize=(8.4, 3.2))
     for axes, (name, picture) in zip(panels.flat, shown.items(), strict=True):
@@ -45,7 +45,7 @@ def digits_turned() -> Figure:
     images, labels = digits()
     images = F.interpolate(images, (32, 32), mode="bicubic").clamp(0, 1)  # easier on the eye than 8 × 8
     picked = [images[int((labels == digit).nonzero()[0]), 0] for digit in range(10)]
-    rows = {"as it is": lambda x: x, "hflip": lambda x: x.flip(-1), "vflip": lambda x: x.flip(-2),
+    rows = {"as it is": lambda x: x, "mirrored": lambda x: x.flip(-1), "upside down": lambda x: x.flip(-2),
             "90°": torch.rot90, "180°": lambda x: torch.rot90(x, 2), "270°": lambda x: torch.rot90(x, 3)}
     figure, panels = plt.subplots(len(rows), 10, figsize=(7.2, 4.5))
     for line, (name, change) in zip(panels, rows.items(), strict=True):
@@ -102,7 +102,7 @@ def backwards() -> Figure:
     left.set_title("output, turned by +30°: one pixel …")
     centre.set_title("… reads here, between four pixels of the input")
     for axes in (left, centre):
-        axes.set(xlim=(-2.2, 9.2), ylim=(9.2, -2.2), xticks=[], yticks=[], facecolor="#444444")
+        axes.set(xlim=(-2.2, 9.2), ylim=(9.2, -2.2), xticks=[], yticks=[], facecolor=plots.INK)
         axes.spines[:].set_visible(False)
     return figure
 
@@ -117,8 +117,8 @@ def half_pixels() -> Figure:
     figure, panels = plt.subplots(3, 1, figsize=(6.6, 4.6))
     for axes, (name, reads) in zip(panels, ways.items(), strict=True):
         for pixel, shade in enumerate(("#dddddd", "#bbbbbb")):
-            axes.add_patch(Rectangle((pixel, 0), 1, 0.5, facecolor=shade, edgecolor="black"))
-            axes.plot(pixel + 0.5, 0.25, "o", color="black", markersize=5)
+            axes.add_patch(Rectangle((pixel, 0), 1, 0.5, facecolor=shade, edgecolor=plots.INK))
+            axes.plot(pixel + 0.5, 0.25, "o", color=plots.INK, markersize=5)
         for pixel, read in enumerate(reads):
             axes.add_patch(Rectangle((pixel / 2, 1.1), 0.5, 0.5, facecolor="white", edgecolor=plots.BLUE))
             axes.annotate("", (read + 0.5, 0.27), (pixel / 2 + 0.25, 1.35), arrowprops=dict(
@@ -151,9 +151,9 @@ def two_roads() -> Figure:
     def box(x, y, text, colour, width=1.75):
         axes.add_patch(FancyBboxPatch((x, y - 0.32), width, 0.64, boxstyle="round,pad=0.04", facecolor="white",
                                       edgecolor=colour, linewidth=2))
-        axes.text(x + width / 2, y, text, ha="center", va="center", fontsize=9.5)
+        axes.text(x + width / 2, y, text, ha="center", va="center", fontsize=9.5, color=plots.DARK)
 
-    def arrow(start, end, colour="black", style="-"):
+    def arrow(start, end, colour=plots.INK, style="-"):
         axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=13, color=colour, linewidth=1.4,
                                        linestyle=style, shrinkA=2, shrinkB=2))
 
@@ -189,6 +189,6 @@ def epochs() -> tuple[list[Image.Image], int]:
         pixels = (x[0].clamp(0, 1) * 255).to(torch.uint8).numpy()
         frame = Image.new("L", (176, 200), 255)
         frame.paste(Image.fromarray(pixels).resize((160, 160), Image.Resampling.NEAREST), (8, 8))
-        ImageDraw.Draw(frame).text((60, 178), f"epoch {epoch}", fill=0, font=ImageFont.load_default(14))
+        ImageDraw.Draw(frame).text((88, 178), str(epoch), fill=0, anchor="ma", font=ImageFont.load_default(14))
         frames.append(frame)
     return frames, 500

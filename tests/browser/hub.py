@@ -18,7 +18,7 @@ from conftest import PROXY, copy_course, environment, free_port, served
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from convcraft.cli import ROOT
+from convcraft.commands import ROOT
 
 PASSWORD = "a-password-for-tests-alone"
 USERS = {"teacher": 4001, "ada": 4002, "ben": 4003}
@@ -69,7 +69,8 @@ class Hub:
             (scratch / name).write_text(Path("/etc", name).read_text() + text)
         # What is installed stays where it is.
         (self.course / ".venv").mkdir()
-        (self.course / ".venv/bin").symlink_to(Path(sys.prefix, "bin"))
+        for name in ("bin", "lib", "pyvenv.cfg"):
+            (self.course / ".venv" / name).symlink_to(Path(sys.prefix, name))
         (self.course / ".venv/installed").touch()
         # An editable install names the package's own folder: the course's cannot be listed, a path would not find it.
         (self._own / "path").mkdir()
@@ -95,10 +96,18 @@ class Hub:
             text, count = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value!r}", text)
             assert count == 1, f"{path}: no constant {name}"
         path.write_text(text)
-        command = [*self._walls, "--die-with-parent", "--chdir", str(INSIDE / "own"),
-                   sys.executable, "-m", "jupyterhub", "-f", str(INSIDE / "own/hub.py")]
-        self._server.enter_context(
-            served(command, f"{self.url}/hub/health", self.scratch / "hub.log", env=self._variables))
+        self._server.enter_context(  # slow: all exams are sealed
+            served(self._command(), f"{self.url}/hub/health", self.scratch / "hub.log", 600, env=self._variables))
+
+    def refusal(self) -> str:
+        """What it says where it does not start."""
+        done = subprocess.run(self._command(), env=self._variables, capture_output=True, text=True, timeout=120)
+        assert done.returncode, done.stdout
+        return done.stderr
+
+    def _command(self) -> list[str]:
+        return [*self._walls, "--die-with-parent", "--chdir", str(INSIDE / "own"),
+                sys.executable, "-m", "jupyterhub", "-f", str(INSIDE / "own/hub.py")]
 
     def stop(self) -> None:
         """Stop it, and with it everybody's server."""
@@ -109,7 +118,7 @@ class Hub:
 
     def servers(self) -> set[str]:
         """Whose servers run."""
-        users = requests.get(f"{self.url}/hub/api/users", headers={"Authorization": f"token {self.token}"}, timeout=10)
+        users = requests.get(f"{self.url}/hub/api/users", headers={"Authorization": f"token {self.token}"}, timeout=120)
         return {user["name"] for user in users.json() if user["servers"]}
 
 
@@ -120,7 +129,7 @@ class Person:
         self.hub, self.name = hub, name
         self.session = requests.Session()
         self.base = f"{hub.url}/user/{name}"
-        page = self.session.get(f"{hub.url}/hub/login", timeout=30)
+        page = self.session.get(f"{hub.url}/hub/login", timeout=120)
         answer = self.session.post(
             f"{hub.url}/hub/login", timeout=120,
             data={"username": name, "password": PASSWORD, "_xsrf": page.cookies["_xsrf"]})
@@ -129,12 +138,12 @@ class Person:
 
     def _wait(self) -> None:
         """Follow the hub's own spawn page until the server answers."""
-        for _ in range(300):
-            answer = self.session.get(f"{self.base}/api/status", timeout=60)
+        for _ in range(600):
+            answer = self.session.get(f"{self.base}/api/status", timeout=120)
             assert answer.status_code != 500, f"{self.name}'s server did not start; see hub.log"
             if answer.status_code == 200 and answer.headers["content-type"].startswith("application/json"):
                 return
-            self.session.get(f"{self.hub.url}/hub/spawn/{self.name}", timeout=60)
+            self.session.get(f"{self.hub.url}/hub/spawn/{self.name}", timeout=120)
             time.sleep(0.3)
         raise AssertionError(f"{self.name}'s server never answered")
 
@@ -147,22 +156,22 @@ class Person:
         return self.session.get(f"{self.base}{path}?{urlencode(query)}", timeout=120)
 
     def post(self, path: str, **data) -> dict:
-        answer = self.session.post(f"{self.base}{path}", data=data, headers=self._headers(), timeout=300)
+        answer = self.session.post(f"{self.base}{path}", data=data, headers=self._headers(), timeout=600)
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:1000]}"
         return answer.json()
 
     def put(self, path: str, body: dict) -> None:
-        answer = self.session.put(f"{self.base}{path}", json=body, headers=self._headers(), timeout=60)
+        answer = self.session.put(f"{self.base}{path}", json=body, headers=self._headers(), timeout=120)
         assert answer.status_code in (200, 201), answer.text[:1000]
 
     def run(self, code: str) -> str:
         """Run code in a kernel of this person's server; everything that it shows as plain text."""
-        answer = self.session.post(f"{self.base}/api/kernels", json={}, headers=self._headers(), timeout=60)
+        answer = self.session.post(f"{self.base}/api/kernels", json={}, headers=self._headers(), timeout=120)
         kernel = answer.json()["id"]
         try:
             return asyncio.run(self._run(kernel, code))
         finally:
-            self.session.delete(f"{self.base}/api/kernels/{kernel}", headers=self._headers(), timeout=60)
+            self.session.delete(f"{self.base}/api/kernels/{kernel}", headers=self._headers(), timeout=120)
 
     async def _run(self, kernel: str, code: str) -> str:
         url = f"{self.base.replace('http', 'ws', 1)}/api/kernels/{kernel}/channels"
@@ -176,7 +185,7 @@ class Person:
             "content": {"code": code, "silent": False, "store_history": False, "allow_stdin": False}}))
         shown = []
         while True:
-            message = await asyncio.wait_for(socket.read_message(), 120)
+            message = await asyncio.wait_for(socket.read_message(), 300)
             if message is None:
                 return "".join(shown) + "\n(the kernel is gone)"
             message = json.loads(message)

@@ -2,16 +2,20 @@
 
 import contextlib
 import json
+import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, FLAGS, environment, free_port, served
+from chromium import CHROMIUM, FLAGS
+from conftest import environment, free_port, served
 from playwright.sync_api import Locator, Page, TimeoutError, sync_playwright
 
 TOKEN = "a-token-for-tests-alone"
+PATIENCE = 300  # seconds after which something will not happen any more, however busy the machine is
 
 
 @contextlib.contextmanager
@@ -20,11 +24,14 @@ def browser_page(shots: Path) -> Iterator["Lab"]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = chromium.new_page(viewport={"width": 1280, "height": 900}, device_scale_factor=1)
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(1000 * PATIENCE)
         lab = Lab(page, shots)
         try:
             yield lab
             lab.shot("at the end")
+        except TimeoutError:
+            lab.complain()
+            raise
         finally:
             chromium.close()
 
@@ -39,6 +46,7 @@ def jupyter(command: str, course: Path, home: Path, log: Path, *arguments: str) 
                  *arguments, "--", *options],
                 f"{url}/api?token={TOKEN}", log, env=environment(course, home), cwd=home):
         yield url
+    print(f"the server's log ends with:\n{log.read_text(encoding='utf-8')[-3000:]}")
 
 
 class Lab:
@@ -46,7 +54,11 @@ class Lab:
 
     def __init__(self, page: Page, shots: Path):
         self.page, self.shots, self.strangers, self._number = page, shots, [], 0
+        self._told, self._begun = [], time.monotonic()
         shots.mkdir(parents=True, exist_ok=True)
+        page.on("console", lambda message: self._tell(f"console: {message.text}"))
+        page.on("requestfailed", lambda request: self._tell(f"failed: {request.url}"))
+        page.on("crash", lambda _: self._tell("the page has crashed"))
         page.route("**/*", self._route)
 
     def _route(self, route) -> None:
@@ -57,15 +69,24 @@ class Lab:
             self.strangers.append(url)
             route.abort()
 
+    def _tell(self, what: str) -> None:
+        self._told.append(f"{time.monotonic() - self._begun:6.1f} s {what[:300]}")
+
+    def complain(self) -> None:
+        """Print what explains a wait without an end: what the page said and when, how busy the machine is."""
+        print("\n".join(self._told[-60:]))
+        print("load", *os.getloadavg(), "-", Path("/proc/meminfo").read_text().splitlines()[2])
+
     def shot(self, name: str) -> None:
         self._number += 1
+        self._tell(f"picture: {name}")
         self.page.screenshot(path=self.shots / f"{self._number:02d}-{name}.png")
 
     def open(self, url: str, path: str = "") -> None:
         """JupyterLab, with a notebook where one is named."""
         tree = f"/tree/{path}" if path else ""
         self.page.goto(f"{url}/lab{tree}?token={TOKEN}")
-        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
         if path:
             self.notebook.locator(".jp-Cell").first.wait_for()
             self.notebook.locator(".jp-Spinner").wait_for(state="detached")
@@ -79,7 +100,8 @@ class Lab:
         """Run a command by its name from the palette, by keyboard alone; wait for the element that it opens."""
         palette = self.page.locator(".jp-ModalCommandPalette .lm-CommandPalette-input")
         chosen = self.page.locator(".jp-ModalCommandPalette .lm-CommandPalette-item.lm-mod-active")
-        for _ in range(20):  # while JupyterLab is starting, it takes the focus away from its own palette
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:  # JupyterLab, while it starts, takes the focus away from its own palette
             if not palette.is_visible():
                 self.page.keyboard.press("Control+Shift+C")
             self.page.wait_for_timeout(400)
@@ -96,7 +118,7 @@ class Lab:
 
     def _shows(self, selector: str) -> bool:
         with contextlib.suppress(TimeoutError):
-            self.page.locator(selector).wait_for(timeout=5000)
+            self.page.locator(selector).wait_for(timeout=10_000)
         return self.page.locator(selector).is_visible()
 
     def cell(self, text: str) -> Locator:
@@ -133,14 +155,15 @@ class Lab:
         self.page.keyboard.press("Control+Enter")
         self.idle()
 
-    def idle(self, seconds: float = 60) -> None:
-        """Wait until nothing runs."""
+    def idle(self) -> None:
+        """Wait until nothing runs or waits to run."""
         self.page.wait_for_timeout(200)
-        self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=seconds * 1000)
+        self.notebook.locator(".jp-InputPrompt", has_text="[*]").first.wait_for(state="detached")
+        self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
 
     def save(self) -> None:
         self.page.keyboard.press("Control+S")
-        self.page.wait_for_timeout(800)
+        self.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty").wait_for(state="detached")
 
     def find(self, text: str) -> None:
         """Put the cursor into the cell that holds `text`, by JupyterLab's own search and the keyboard alone."""
@@ -149,16 +172,23 @@ class Lab:
         self.page.locator(".jp-DocumentSearch-input").first.wait_for()
         self.page.keyboard.press("Control+A")
         self.page.keyboard.insert_text(text)
+        self.page.locator(".jp-DocumentSearch-index-counter", has_text=re.compile(r"\d+/\d+")).wait_for()
         chosen = self.notebook.locator(".jp-Cell.jp-mod-active").filter(has_text=text)
-        for _ in range(10):
-            self.page.keyboard.press("Enter")  # the next place; the search goes on beside what one types
+        until = time.monotonic() + PATIENCE
+        while not chosen.count() and time.monotonic() < until:
+            self.page.keyboard.press("Enter")  # the next place
             self.page.wait_for_timeout(700)
-            if chosen.count():
-                break
-        self.page.keyboard.press("Escape")
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_timeout(300)
         assert chosen.count(), f"the search does not lead to {text!r}"
+        self.page.keyboard.press("Escape")
+        self.page.locator(".jp-DocumentSearch-input").first.wait_for(state="detached")
+        self.page.keyboard.press("Enter")
+        self.notebook.locator(".jp-Notebook.jp-mod-editMode .jp-Cell.jp-mod-active").wait_for()
+
+    def run_on(self) -> None:
+        """Run the cell that has the focus, by keyboard, and wait until the next one has it."""
+        cell = self.notebook.locator(".jp-Cell.jp-mod-active").element_handle()
+        self.page.keyboard.press("Shift+Enter")
+        self.page.wait_for_function("cell => !cell.isConnected || !cell.classList.contains('jp-mod-active')", arg=cell)
 
     def go_to(self, target: Locator, key: str = "Tab") -> None:
         """Press a key until the focus is on an element."""
@@ -169,6 +199,18 @@ class Lab:
             self.page.wait_for_timeout(50)
         pytest.fail(f"{key} does not lead to {target}")
 
+    def validate(self) -> Locator:
+        """Press Validate until it is heard, for JupyterLab draws its toolbar anew now and then; gives the verdict."""
+        dialog = self.page.locator(".jp-Dialog")
+        heard = self.page.locator(".validate-button", has_text=re.compile(r"(Saving|Validating)\.\.\.")).or_(dialog)
+        until = time.monotonic() + PATIENCE
+        while not heard.count() and time.monotonic() < until:
+            self.page.get_by_role("button", name="Validate").click()
+            with contextlib.suppress(TimeoutError):
+                heard.first.wait_for(timeout=10_000)
+        dialog.wait_for()
+        return dialog
+
     def menu(self, *names: str) -> None:
         for name in names:
             self.page.get_by_role("menuitem", name=name, exact=True).click()
@@ -178,7 +220,7 @@ class Lab:
         return "@jupyterlab/apputils-extension:announcements" in self.page.evaluate(
             "JSON.parse(document.getElementById('jupyter-config-data').textContent).disabledExtensions")
 
-    def pictures(self, which: str = ".jp-MarkdownCell img") -> list[tuple[str, int]]:
+    def pictures(self, which: str = ".jp-RenderedMarkdown img") -> list[tuple[str, int]]:
         """Alt text and natural width of every picture in the notebook's prose, or elsewhere in it, page by page."""
         found = {}
         scroller = self.notebook.locator(".jp-WindowedPanel-outer")

@@ -5,13 +5,15 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import requests
-from conftest import copy_course, environment, free_port, need, served
+from conftest import copy_course, environment, free_port, served
 from lab import TOKEN
+from needs import need
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def course(tmp_path_factory):
 def run(course, *command, before=(), **more) -> subprocess.CompletedProcess:
     variables = environment(course, course.parent / "home") | more
     program = Path(variables["PATH"].split(":")[0], command[0])
-    return subprocess.run([*before, program, *command[1:]], env=variables, capture_output=True, text=True, timeout=60)
+    return subprocess.run([*before, program, *command[1:]], env=variables, capture_output=True, text=True, timeout=180)
 
 
 def test_an_occupied_port_is_left_to_its_owner(course, tmp_path):
@@ -36,7 +38,7 @@ def test_an_occupied_port_is_left_to_its_owner(course, tmp_path):
                    str(tmp_path / "work"), "--", "--no-browser", f"--IdentityProvider.token={TOKEN}", "--allow-root"]
         process = subprocess.Popen(command, env=variables, stdout=log.open("w"), stderr=subprocess.STDOUT)
         try:
-            until, found = time.monotonic() + 60, None
+            until, found = time.monotonic() + 180, None
             while not found and time.monotonic() < until:
                 time.sleep(0.3)
                 found = re.search(r"http://127\.0\.0\.1:(\d+)/lab", log.read_text())
@@ -59,7 +61,7 @@ def test_a_file_where_work_should_be(course, tmp_path):
 
 def test_a_missing_exchange_is_made(course, tmp_path):
     exchange = tmp_path / "new" / "exchange"
-    code = f"from convcraft.serve import open_exchange; from pathlib import Path; open_exchange(Path({str(course)!r}))"
+    code = f"from pathlib import Path; from convcraft.lab import serve; serve.open_exchange(Path({str(course)!r}))"
     done = run(course, "python", "-c", code, CONVCRAFT_EXCHANGE=str(exchange))
     assert done.returncode == 0, done.stderr
     assert exchange.is_dir()
@@ -78,7 +80,7 @@ def test_an_exchange_that_cannot_be(course, tmp_path, place, says):
 
 
 def test_an_exchange_that_cannot_be_written(course, tmp_path):
-    need(shutil.which("bwrap"), "bubblewrap", "apt-get install bubblewrap")
+    need(shutil.which("bwrap"), "bubblewrap", "`make system`")
     exchange = tmp_path / "exchange"
     exchange.mkdir()
     done = run(course, "convcraft", "lab", "--folder", str(tmp_path / "work"), CONVCRAFT_EXCHANGE=str(exchange),
@@ -92,18 +94,22 @@ def test_an_exchange_that_cannot_be_written(course, tmp_path):
     ("daemon", True, "exchange/convcraft: is no folder of daemon's"),
 ])
 def test_the_hub_refuses_to_start_without_a_teacher_or_on_somebody_elses_exchange(
-        teacher, taken, words, course, tmp_path):
+        teacher, taken, words, course):
     need(os.getuid() == 0, "root", "the hub belongs to root: run the test as root")
-    shutil.copytree(course / "deploy", tmp_path / "course/deploy")
-    if taken:
-        (tmp_path / "exchange/convcraft").mkdir(parents=True)
-    code = ("import runpy; from traitlets.config import Config; "
-            f"runpy.run_path({str(tmp_path / 'course/deploy/jupyterhub_config.py')!r}, {{'get_config': Config}})")
-    done = run(course, "python", "-c", code, CONVCRAFT_TEACHER=teacher, CONVCRAFT_EXCHANGE=str(tmp_path / "exchange"),
-               CONVCRAFT_STATE=str(tmp_path / "state"), CONVCRAFT_EXAMS=str(tmp_path / "exams"))
-    assert done.returncode
-    assert words in done.stderr
-    assert not (tmp_path / "state").exists()
+    with tempfile.TemporaryDirectory() as place:  # unlike tmp_path, others may enter it
+        folder = Path(place)
+        folder.chmod(0o711)
+        shutil.copytree(course / "deploy", folder / "course/deploy")
+        (folder / "course").chmod(0o1777)
+        if taken:
+            (folder / "exchange/convcraft").mkdir(parents=True)
+        code = ("import runpy; from traitlets.config import Config; "
+                f"runpy.run_path({str(folder / 'course/deploy/jupyterhub_config.py')!r}, {{'get_config': Config}})")
+        done = run(course, "python", "-c", code, CONVCRAFT_TEACHER=teacher, CONVCRAFT_EXCHANGE=str(folder / "exchange"),
+                   CONVCRAFT_STATE=str(folder / "state"), CONVCRAFT_EXAMS=str(folder / "exams"))
+        assert done.returncode
+        assert words in done.stderr
+        assert not (folder / "state").exists()
 
 
 def test_the_teachers_lab_opens_on_a_course_with_chinese_characters(course, tmp_path):

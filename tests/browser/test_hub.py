@@ -9,9 +9,10 @@ from pathlib import Path
 
 import hub as hubs
 import pytest
-from conftest import CHAPTER, CHAPTERS, PROXY, need
+from conftest import CHAPTER, CHAPTERS, PROXY
+from needs import need
 
-from convcraft.build.cohort import solutions, source_of
+from convcraft.demo.cohort import solutions, source_of
 
 NOTEBOOK = CHAPTER.partition("_")[2]
 READ_EVERYTHING = """
@@ -44,6 +45,10 @@ for attempt in (lambda: os.rename(course, taken), lambda: os.rename(f"{course}/i
     try: print(attempt())
     except OSError as error: print(type(error).__name__)
 """
+WHO_RUNS_IT = """
+import os
+open(f"/srv/convcraft/exchange/run by {os.getuid()}", "w").close()
+"""
 GRADE_IN_A_SHELL = """
 import os, subprocess
 os.umask(0o022)  # as over SSH
@@ -51,16 +56,24 @@ done = subprocess.run(["convcraft", "grade", "--everything", "--course", "/srv/c
                       capture_output=True, text=True)
 print(done.stdout, done.stderr)
 """
+WATCH = """
+import subprocess
+with open("/home/teacher/watch.log", "w") as log:
+    print(subprocess.Popen(["convcraft", "grade", "--watch", "--release", "--course", "/srv/convcraft/course"],
+                           stdout=log, stderr=log, start_new_session=True).pid)
+"""
 
 
 @pytest.fixture(scope="module")
 def hub():
-    need(shutil.which("bwrap"), "bubblewrap", "apt-get install bubblewrap")
-    need((PROXY / "configurable-http-proxy").exists(), "the hub's proxy", "install npm, then `make browser`")
+    need(shutil.which("bwrap"), "bubblewrap", "`make system`")
+    need((PROXY / "configurable-http-proxy").exists(), "the hub's proxy", "`make system`, then `make browser`")
     need(os.getuid() == 0, "root", "the hub's servers run as users of their own: run the test as root")
     scratch = Path(tempfile.mkdtemp(prefix="convcraft-hub-"))
     try:
         running = hubs.Hub(scratch)
+        with (running.course / "source" / CHAPTER / "exams/conv2d.py").open("a") as exam:
+            exam.write(WHO_RUNS_IT)
         running.start()
         yield running
         running.stop()
@@ -88,6 +101,16 @@ def fetched(person) -> dict:
     """What the Assignment List shows of the chapter, by status."""
     listed = person.get("/assignments", course_id="convcraft").json()["value"]
     return {item["status"]: item for item in listed if item["assignment_id"] == CHAPTER}
+
+
+def test_root_runs_nothing_of_the_teachers(hub):
+    """The exams were sealed at the start, so what the teacher has written did run."""
+    assert {path.name for path in hub.exchange.glob("run by *")} == {"run by 4001"}
+    shown = hub.login("teacher").run(
+        "import os\nfor name in ('deploy', '.venv', 'convcraft'):\n"
+        "    try: print(os.rename(f'/srv/convcraft/course/{name}', '/srv/convcraft/course/other'))\n"
+        "    except OSError as error: print(type(error).__name__)")
+    assert shown.split() == ["PermissionError"] * 3, shown
 
 
 def test_a_student_cannot_take_the_exchanges_place(hub):
@@ -149,11 +172,31 @@ def test_a_week_of_a_class(hub):
     assert "BEGIN SOLUTION" not in text
 
 
+def test_feedback_comes_while_students_hand_in(hub):
+    (chapter,) = (chapter for chapter in CHAPTERS if chapter.name == CHAPTER)
+    teacher, ben = hub.login("teacher"), hub.login("ben")
+    log, pages = hub.homes / "teacher/watch.log", hub.homes / "ben" / CHAPTER / "feedback"
+    pid = int(teacher.run(WATCH))
+    try:
+        answer(ben, solutions(chapter))
+        before = set(pages.rglob("*.html"))
+        assert ben.post("/assignments/submit", course_id="convcraft", assignment_id=CHAPTER)["success"]
+        until = time.monotonic() + 300
+        while not (new := set(pages.rglob("*.html")) - before):
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(1)
+            assert ben.post("/assignments/fetch_feedback", course_id="convcraft", assignment_id=CHAPTER)["success"]
+        assert "Score: 100" in new.pop().read_text()
+        assert f"ben, {CHAPTER}: 100 of 100 points" in log.read_text()
+    finally:
+        teacher.run(f"import os, signal; os.kill({pid}, signal.SIGINT)")
+
+
 def test_a_student_cannot_read_what_is_not_his(hub):
     ben = hub.login("ben")
     (hub.homes / "ada" / "diary.txt").write_text("ada's own words")
     files = ["/srv/convcraft/course/gradebook.db", "/srv/convcraft/course/exam_seed",
-             f"/srv/convcraft/course/source/{CHAPTER}/exercises.py",
+             f"/srv/convcraft/course/source/{CHAPTER}/exams/conv2d.py",
              f"/srv/convcraft/course/solutions/{CHAPTER}.ipynb",
              f"/srv/convcraft/course/submitted/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
              f"/srv/convcraft/course/autograded/ada/{CHAPTER}/{NOTEBOOK}.ipynb",
@@ -196,14 +239,24 @@ def test_a_hub_closes_what_was_opened_and_shows_no_exam_where_none_shall_be(hub)
     assert all(map(closed, opened))
     shown = hub.login("ben").run("import os\nfrom convcraft import examine\nexamine('conv2d', None)\n"
                                  "os.environ['CONVCRAFT_EXAMS'] = '/srv/convcraft/exams'\nexamine('conv2d', None)")
-    assert re.search(r"No exam can be reached from here.*no exercise 'conv2d'", shown, re.S), shown
+    assert len(re.findall("No exam can be reached from here", shown)) == 2, shown
 
 
 def test_idle_servers_are_stopped(hub):
     hub.stop()
     hub.start(IDLE=3)
     hub.login("ben")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while "ben" in hub.servers():
         assert time.monotonic() < until, (hub.scratch / "hub.log").read_text()[-3000:]
         time.sleep(0.5)
+
+
+def test_a_hub_does_not_start_where_somebody_else_could_change_what_root_runs(hub):
+    hub.stop()
+    path = hub.course / "convcraft/place.py"
+    os.chown(path, 4001, 4001)
+    try:
+        assert "convcraft/place.py: root runs what lies here, and somebody else could change it" in hub.refusal()
+    finally:
+        os.chown(path, 0, 0)

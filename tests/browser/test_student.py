@@ -6,10 +6,12 @@ import re
 import shutil
 
 import pytest
-from conftest import CHAPTER, CHAPTERS, CHROMIUM, copy_course, environment, need
+from chromium import CHROMIUM
+from conftest import CHAPTER, CHAPTERS, copy_course, environment
 from lab import browser_page, cells, jupyter, outputs
+from needs import need
 
-from convcraft.build.cohort import solutions, source_of
+from convcraft.demo.cohort import solutions, source_of
 
 NOTEBOOK = f"{CHAPTER.partition('_')[2]}.ipynb"
 EXERCISE, MISTAKE = "cross_correlate", 0
@@ -18,7 +20,7 @@ EXERCISE, MISTAKE = "cross_correlate", 0
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """A course whose folder has spaces and Chinese characters in its name."""
-    need(CHROMIUM, "Chromium", "apt-get install chromium")
+    need(CHROMIUM, "Chromium", "`make system`")
     return copy_course(tmp_path_factory.mktemp("student") / "a course – 课程")
 
 
@@ -48,7 +50,7 @@ def test_the_untouched_chapter_runs_and_shows_everything(course, url, lab):
     assert pictures and all(width > 0 for _, width in pictures), pictures
     assert all(len(alt.split()) >= 3 for alt, _ in pictures), pictures
     lab.command("Run All Cells")
-    lab.idle(120)
+    lab.idle()
     lab.save()
     saved = course / "work" / CHAPTER / NOTEBOOK
     assert not outputs(saved, "error")
@@ -63,7 +65,7 @@ def test_the_untouched_chapter_runs_and_shows_everything(course, url, lab):
 def test_the_explorers_sliders_move_the_picture(url, lab):
     lab.open(url, f"{CHAPTER}/{NOTEBOOK}")
     lab.command("Run All Cells")
-    lab.idle(120)
+    lab.idle()
     cell = lab.cell("plots.explore(")
     slider = lab.scroll_to(cell.locator(".noUi-handle").first)
     picture = cell.locator(".jupyter-widgets img").first
@@ -78,6 +80,7 @@ def test_the_explorers_sliders_move_the_picture(url, lab):
     lab.shot("explorer moved")
 
 
+@pytest.mark.road
 def test_a_wrong_answer_is_told_its_mistake_and_a_right_one_has_its_points(url, lab, chapter):
     exercise = chapter.exercises[EXERCISE]
     mistake = exercise.misconceptions[MISTAKE]
@@ -102,9 +105,7 @@ def test_a_wrong_answer_is_told_its_mistake_and_a_right_one_has_its_points(url, 
     lab.command("Use Theme: JupyterLab Light")
     lab.page.locator('body[data-jp-theme-light="true"]').wait_for(state="attached")
 
-    lab.page.get_by_role("button", name="Validate").click()
-    dialog = lab.page.locator(".jp-Dialog")
-    dialog.wait_for(timeout=120_000)
+    dialog = lab.validate()
     told = re.sub(r"\s+", " ", dialog.inner_text())
     assert re.sub(r"\s+", " ", mistake.sentence) in told
     assert "Not written yet." in told
@@ -150,17 +151,16 @@ def test_the_whole_road_by_keyboard(course, url, lab, chapter):
     lab.notebook.locator(".jp-Cell").first.wait_for()
     lab.idle()
     lab.command("Run All Cells")
-    lab.idle(120)
+    lab.idle()
     lab.find(f"def {EXERCISE}")
     keys.press("Control+A")
     keys.insert_text(source_of(chapter, exercise, mistake.answer))
     graded = lab.notebook.locator(".jp-Cell.jp-mod-active").filter(has_text=f'examine("{EXERCISE}"')
     for _ in range(5):
-        keys.press("Shift+Enter")  # run, and on to the next cell
-        page.wait_for_timeout(300)
+        lab.run_on()
         if graded.count():
             break
-    keys.press("Shift+Enter")
+    lab.run_on()
     lab.idle()
     lab.notebook.locator(".convcraft-verdict").get_by_text(mistake.sentence).first.wait_for()
     lab.shot("answered")
@@ -172,7 +172,7 @@ def test_the_whole_road_by_keyboard(course, url, lab, chapter):
     lab.shot("arrows lead to Validate")
     keys.press("Enter")
     dialog = page.locator(".jp-Dialog")
-    dialog.wait_for(timeout=120_000)
+    dialog.wait_for()
     assert re.sub(r"\s+", " ", mistake.sentence) in re.sub(r"\s+", " ", dialog.inner_text())
     lab.shot("validated")
     keys.press("Escape")
@@ -236,7 +236,7 @@ def test_a_solution_notebook_survives_restart_and_run_all(course, lab):
         lab.command("Restart Kernel and Run All Cells")
         lab.page.locator(".jp-Dialog").wait_for()
         lab.page.keyboard.press("Enter")
-        lab.idle(180)
+        lab.idle()
         lab.save()
         assert not [output for cell in cells(work / f"{CHAPTER}.ipynb") for output in cell["outputs"]
                     if output["output_type"] == "error" and "raises-exception" not in cell["metadata"].get("tags", [])]

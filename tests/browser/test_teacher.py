@@ -3,20 +3,22 @@
 import csv
 
 import pytest
-from conftest import CHAPTER, CHROMIUM, copy_course, environment, need
+from chromium import CHROMIUM
+from conftest import CHAPTER, copy_course, environment
 from lab import browser_page, jupyter
+from needs import need
 
-from convcraft.build.cohort import Student, solutions, source_of
-from convcraft.build.notebooks import course_config
-from convcraft.build.source import chapters
-from convcraft.demo import submit
+from convcraft.author.source import chapters
+from convcraft.demo.cohort import Student, solutions, source_of
+from convcraft.demo.play import submit
+from convcraft.layout import course_config
 
 NOTEBOOK = CHAPTER.partition("_")[2]
 
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    need(CHROMIUM, "Chromium", "apt-get install chromium")
+    need(CHROMIUM, "Chromium", "`make system`")
     folder = copy_course(tmp_path_factory.mktemp("teacher") / "course")
     with (folder / "nbgrader_config.py").open("a") as config:
         config.write("c.ExchangeCollect.check_owner = False  # one system user plays every student\n")
@@ -27,7 +29,7 @@ def press(lab, frame, kind: str) -> str:
     """Press one of the buttons in the chapter's row, wait for the answer, close it; what it said."""
     frame.locator(f"tr:has(td.name:has-text('{CHAPTER}')) td.{kind} a").first.click()
     modal = frame.locator(".modal.in")
-    modal.wait_for(timeout=120_000)
+    modal.wait_for()
     said = modal.inner_text()
     lab.page.wait_for_timeout(500)  # until it has faded in
     lab.shot(kind)
@@ -50,10 +52,7 @@ def test_a_week_in_the_formgrader(course, shots):
         assert lab.asks_for_no_news()
         lab.menu("Nbgrader", "Formgrader")
         lab.page.locator("iframe").first.wait_for()
-        for _ in range(60):
-            frame = next((frame for frame in lab.page.frames if "formgrader" in frame.url), None)
-            if frame is not None:
-                break
+        while (frame := next((frame for frame in lab.page.frames if "formgrader" in frame.url), None)) is None:
             lab.page.wait_for_timeout(250)
         frame.locator("td.name").first.wait_for()
         lab.shot("formgrader")
@@ -71,7 +70,7 @@ def test_a_week_in_the_formgrader(course, shots):
             row = frame.locator(f"tr:has(td.student-id:has-text('{student}'))")
             row.locator("td.autograde a").click()
             modal = frame.locator(".modal.in")
-            modal.wait_for(timeout=120_000)
+            modal.wait_for()
             assert "Successfully autograded" in modal.inner_text()
             modal.get_by_role("button", name="Close").click()
             modal.wait_for(state="hidden")

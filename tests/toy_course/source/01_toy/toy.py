@@ -10,11 +10,22 @@
 #     name: python3
 # ---
 
-# %% [markdown]
+# %% [markdown] with_reading=30
 # # Toys
 #
-# Negative numbers become zero. The input stays as it was. Scale, then shift. Without a shift nothing is added. It takes
-# whole numbers, too. The mean of all numbers. Of nothing there is no mean: raise a ValueError.
+# {exercises} exercises ({points} points) in {minutes} minutes.
+#
+# ### [](#toy_relu) Nothing negative ●○○○○ 5 min
+#
+# Negative numbers become zero. The input stays as it was.
+#
+# ### [](#toy_affine) A straight line ●○○○○ 5 min
+#
+# Scale, then shift. Without a shift nothing is added. It takes whole numbers, too.
+#
+# ### [](#toy_average) The middle ●●○○○ 10 min
+#
+# The mean of all numbers. Of nothing there is no mean: raise a ValueError. It is not [](#toy_affine).
 
 # %%
 import torch

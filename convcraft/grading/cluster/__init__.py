@@ -1,0 +1,1 @@
+"""Grading on many machines: Dask's scheduler and workers, and what the grader asks of them."""

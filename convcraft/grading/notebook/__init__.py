@@ -1,0 +1,1 @@
+"""A notebook on its way: as released, as submitted, rebuilt from both."""

@@ -1,0 +1,1 @@
+"""The walls around answers, the warm process within them, its children, and what they send."""
