@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import CHAPTERS
+from nbformat.v4 import new_code_cell, new_output
 
 from convcraft.author import assets, notebooks, readme, solutions
 from convcraft.author.check import problems
@@ -291,6 +292,16 @@ def test_nbval_passes_on_what_was_built_and_fails_where_a_reference_breaks(cours
     broken = nbval(course)
     assert broken.returncode == 1
     assert "toy.ipynb" in broken.stdout
+
+
+@pytest.mark.parametrize(("kept", "status"), [("-0.7683442831039429", 0), ("-0.7693442234992981", 1)])
+def test_nbval_compares_numbers_but_not_their_last_digits(course, kept, status):
+    path = course / "solutions/01_toy.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [new_code_cell("print(-0.7683442234992981)", execution_count=1,
+                                    outputs=[new_output("stream", name="stdout", text=f"{kept}\n")])]
+    nbformat.write(notebook, path)
+    assert nbval(course).returncode == status
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)

@@ -1,5 +1,9 @@
 """Every exercise, now and later: who answers, gets what."""
 
+import json
+import os
+import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -10,6 +14,16 @@ from convcraft.author.prove import answers, examined, held_table
 from convcraft.exam.present import text
 
 _answers = cache(answers)
+_ELSEWHERE = """
+import json, sys
+from pathlib import Path
+from convcraft.author.prove import answers, held_table
+from convcraft.author.source import Chapter
+chapter = Chapter(Path(sys.argv[1]))
+solutions, stubs = answers(chapter)
+print(json.dumps({name: {item.who: item.verdict.points for item in held_table(exercise, solutions[name], stubs[name])}
+                  for name, exercise in chapter.exercises.items()}))
+"""
 SECRET_SEEDS = (7, 20260101)
 
 
@@ -55,6 +69,20 @@ def test_a_secret_seed_changes_no_mark(chapter, name, seed, nobody_is_told):
         points = examined(exercise, misconception.answer, seed, banning=False).points
         assert points < exercise.points, misconception.answer
         assert points == usual[f"misconception {misconception.answer.__name__}"], misconception.answer
+
+
+@cache
+def _elsewhere(chapter):
+    """The points of a chapter's held table, from a process that makes do without this processor's vector units."""
+    run = subprocess.run([sys.executable, "-c", _ELSEWHERE, chapter.folder], capture_output=True, text=True, check=True,
+                         env=os.environ | {"ATEN_CPU_CAPABILITY": "default"})
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("chapter", "name"), EXERCISES)
+def test_another_processor_changes_no_mark(chapter, name):
+    assert _elsewhere(chapter)[name] == {item.who: item.verdict.points for item in _proved(chapter, name)}
 
 
 @pytest.mark.parametrize(("chapter", "name"), UNLISTED)

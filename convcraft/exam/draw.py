@@ -48,9 +48,15 @@ class Draw:
         return torch.randint(low, high, shape, generator=self._stream)
 
     def distinct(self, *shape: int) -> Tensor:
-        """float32 numbers, no two alike: a shuffled arithmetic progression from -2 to 2."""
+        """float32 numbers, no two alike and none 0: a shuffled arithmetic progression from -2 to 2.
+
+        The same on every processor, which `torch.linspace` is not; what would be 0 is -2⁻²³.
+        """
         count = torch.Size(shape).numel()
-        return torch.linspace(-2, 2, count)[torch.randperm(count, generator=self._stream)].reshape(shape)
+        steps = max(count - 1, 1)
+        numbers = ((4 * torch.arange(count) - 2 * steps).double() / steps).float()
+        numbers[numbers == 0] = -2.0**-23
+        return numbers[torch.randperm(count, generator=self._stream)].reshape(shape)
 
     def seed(self) -> int:
         """A number for `manual_seed`."""

@@ -201,19 +201,23 @@ def in_memory() -> Figure:
 
 
 def error_against_eps() -> Figure:
-    """The error of a central difference of the sine at 1, over eps, in float32 and float64."""
+    """The error of a central difference of the cube, over eps, in float32 and float64, the mean of fifteen places.
+
+    Sums and products alone, on Python's numbers: their rounding, which is what one sees, is that of every processor.
+    """
     figure, axes = plt.subplots(figsize=(7.4, 3.6))
-    steps = torch.logspace(-12, 0, 73, dtype=torch.float64)
+    steps = torch.tensor([10.0 ** (k / 6) for k in range(-72, 1)], dtype=torch.float64)
     for dtype, colour, name in ((torch.float32, ORANGE, "float32"), (torch.float64, BLUE, "float64")):
         errors = []
-        for at in torch.linspace(0.5, 1.2, 15, dtype=torch.float64):
-            x, eps = at.to(dtype), steps.to(dtype)
-            slope = ((x + eps).sin() - (x - eps).sin()) / (2 * eps)
-            errors.append((slope.double() - x.double().cos()).abs())
+        for at in range(15):
+            x, eps = torch.tensor(0.5 + at / 20, dtype=torch.float64).to(dtype), steps.to(dtype)
+            right, left = x + eps, x - eps
+            slope = (right * right * right - left * left * left) / (2 * eps)
+            errors.append((slope.double() - 3 * x.double() * x.double()).abs())
         axes.loglog(steps, torch.stack(errors).mean(0), color=colour, label=name)
-    axes.loglog(steps[36:], steps[36:]**2 / 8, color=GREY, linestyle=":", label="eps² / 8")
-    axes.set(xlabel="eps", ylabel="error of the slope", ylim=(1e-13, 3), xticks=[10.0**k for k in range(-12, 1, 2)])
-    axes.legend()
+    axes.loglog(steps[36:], steps[36:]**2, color=GREY, linestyle=":", label="eps²")
+    axes.set(xlabel="eps", ylabel="error of the slope", ylim=(1e-13, 30), xticks=[10.0**k for k in range(-12, 1, 2)])
+    axes.legend(loc="lower right")
     return figure
 
 

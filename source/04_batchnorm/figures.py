@@ -28,10 +28,10 @@ def surfaces() -> Figure:
             point = point - rate * hessian @ (point - best)
             path.append(point)
         path = torch.stack(path)
-        reach = torch.linspace(-1.5, 1.5, 60, dtype=torch.float64)
+        reach = (torch.arange(60, dtype=torch.float64) * 2 - 59) * 1.5 / 59
         w, b = torch.meshgrid(reach + best[0], reach + best[1], indexing="xy")
         away = torch.stack([w - best[0], b - best[1]], -1)
-        loss = torch.einsum("...i,ij,...j->...", away, hessian, away)
+        loss = torch.einsum("...i,ij,...j->...", away, hessian, away).round(decimals=6)
         axes.contourf(w, b, loss.sqrt(), levels=10, cmap="Blues_r", alpha=0.75)
         axes.contour(w, b, loss.sqrt(), levels=10, colors="white", linewidths=0.6)
         axes.plot(path[:, 0], path[:, 1], "o-", color=RED, markersize=3.5, linewidth=1.4)

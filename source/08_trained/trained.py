@@ -920,7 +920,7 @@ with try_it("freeze"):
         for _ in range(20):
             net(torch.randn(8, 4) + 3)
         state = "frozen" if wanted else "without gradients"
-        print(f"{state}: running mean {net[0][1].running_mean.tolist()}")
+        print(f"{state}: running mean {[round(mean, 3) for mean in net[0][1].running_mean.tolist()]}")
 
 # %% nbgrader={"grade_id": "freeze_exam", "grade": true}
 examine("freeze", freeze)
