@@ -90,7 +90,7 @@ lint: installed-test  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-unit long coverage road browser cluster validate sample margins mutants test-site: export OMP_NUM_THREADS = 1  # two processes at a time, a core each
+check unit long coverage road browser cluster validate sample margins mutants test-site: export OMP_NUM_THREADS = 1  # two processes at a time, a core each
 
 UNIT := -n 2 --dist loadgroup --ignore tests/browser --ignore tests/site --ignore tests/cluster --ignore tests/test_wheel.py
 

@@ -111,3 +111,9 @@ def test_make_lists_every_task():
     phony = re.search(r"^\.PHONY:((?:.*\\\n)*.*)$", MAKEFILE, re.M)[1].replace("\\\n", " ").split()
     described = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.M)
     assert set(described) == set(phony) - {"installed-test", "proxy", "site-tools"}
+
+
+@pytest.mark.xdist_group("environment")
+def test_tests_that_share_what_is_costly_are_run_by_one_process(request):
+    if request.config.getoption("loadgroup", default=False):  # in a process of pytest-xdist's
+        assert request.node.nodeid.endswith("@environment")
