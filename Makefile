@@ -97,7 +97,7 @@ UNIT := -n 2 --dist loadgroup --ignore tests/browser --ignore tests/site --ignor
 unit: installed-test  ## the unit tests, but for those that take long
 	$(BIN)/pytest $(UNIT) -m "not long"
 
-long: installed-test  ## the unit tests that take long: another secret seed, every pair of mistakes
+long: installed-test  ## the unit tests that take long: attackers, a killed grader, other seeds and processors, every pair of mistakes
 	$(BIN)/pytest $(UNIT) -m long
 
 coverage: installed-test  ## which branches of convcraft/ the unit tests reach, forked children counted
@@ -132,9 +132,10 @@ site-serve:  ## show that website on http://127.0.0.1:8888 (PORT= for another)
 test-site: site-tools installed-test  ## the website in a real browser: links, search, languages, accessibility
 	$(BIN)/pytest tests/site
 
+# The last chapters take longest, and come first.
 validate: installed-test  ## nbval re-runs solutions/ and compares the outputs (CHAPTER= for one, LANGUAGE=zh: solutions/zh/)
 	$(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg -n 2 --dist loadscope -p no:cacheprovider \
-	  solutions/$(if $(SPOKEN),$(addsuffix /,$(filter-out en,$(LANGUAGE))))$(or $(CHAPTER),*).ipynb
+	  $(shell ls -r solutions/$(if $(SPOKEN),$(addsuffix /,$(filter-out en,$(LANGUAGE))))$(or $(CHAPTER),*).ipynb)
 
 chinese:  ## nbval re-runs one chapter of solutions/zh/; `make proof` all of them
 	@$(MAKE) --no-print-directory validate LANGUAGE=zh CHAPTER=02_pooling
@@ -145,8 +146,8 @@ wheel: install  ## the package and the course as one file in dist/
 test-wheel: installed-test  ## the wheel alone: installed elsewhere, every command, a class, a search for answers
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_wheel.py
 
-sample: installed-test  ## half a minute of mutants: none survives that its exam does not list as equivalent
-	$(BIN)/python bench/mutation.py --minutes 0.5
+sample: installed-test  ## some mutants: none survives that its exam does not list as equivalent
+	$(BIN)/python bench/mutation.py --minutes 0.3
 
 mutants: installed-test  ## every mutant of every reference (SHARD=i/n of them); the table goes to bench/README.md
 	$(BIN)/python bench/mutation.py --write --shard $(SHARD) $(EXERCISE) $(CHAPTER)

@@ -17,7 +17,7 @@ from convcraft.grading.classroom import grade_class
 from convcraft.grading.course import Course
 from convcraft.grading.sandbox.run import Limits
 
-pytestmark = [pytest.mark.xdist_group("hostile"), pytest.mark.sandbox]
+pytestmark = [pytest.mark.xdist_group("hostile"), pytest.mark.sandbox, pytest.mark.long]
 _HONEST = 6
 
 

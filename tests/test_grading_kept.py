@@ -98,6 +98,7 @@ def _wait(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+@pytest.mark.long
 def test_a_grader_killed_at_any_moment_gives_the_marks_of_an_undisturbed_one(unmarked, undisturbed, tmp_path):
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
         outcomes = executor.submit(_killed_and_started_again, unmarked, tmp_path / "course").result()

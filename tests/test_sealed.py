@@ -50,6 +50,7 @@ def test_a_sealed_exam_says_the_same(chapter, name, tmp_path):
             (row.detail, row.relation, row.call) for row in due.rows]
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("all sealed")
 def test_sealed_exams_are_text_and_numbers_of_few_bytes(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -58,6 +59,7 @@ def test_sealed_exams_are_text_and_numbers_of_few_bytes(folder):
     assert sealed_names(folder) == sorted(_COURSE)
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("all sealed")
 def test_a_sealed_exam_carries_no_answer(folder):
     for name, exercise in _COURSE.items():

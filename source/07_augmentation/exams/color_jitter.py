@@ -43,16 +43,16 @@ def _factors(seen, picture):
     contrast = grey.std((-3, -2, -1)) / before.std() / brightness
     colour, was = seen.double() - grey, (picture - before).double()
     saturation = (colour * was).sum((-3, -2, -1)) / was.square().sum() / brightness / contrast
-    made = torch.stack([_linear(picture.double(), *triple) for triple in zip(brightness, contrast, saturation,
-                                                                            strict=True)])
-    return {"brightness": brightness, "contrast": contrast, "saturation": saturation}, (made - seen).abs().amax()
+    factors = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+    return factors, (_linear(picture.double(), **factors) - seen).abs().amax()
 
 
-def _linear(x, brightness, contrast, saturation):
-    x = brightness * x
-    mean = _grey(x).mean()
-    x = mean + contrast * (x - mean)
-    return _grey(x) + saturation * (x - _grey(x))
+def _linear(picture, brightness, contrast, saturation):
+    """(n, 3, H, W): a picture, changed by n factors of each kind."""
+    x = brightness[:, None, None, None] * picture
+    mean = _grey(x).mean((-3, -2, -1), keepdim=True)
+    x = mean + contrast[:, None, None, None] * (x - mean)
+    return _grey(x) + saturation[:, None, None, None] * (x - _grey(x))
 
 
 def _one(seen, picture, wanted, strength):

@@ -26,7 +26,7 @@ def _hole_facts(seen, picture):
 
 
 def _first(flags):
-    return [int(row.nonzero()[0]) if row.any() else -1 for row in flags]
+    return torch.where(flags.any(1), flags.int().argmax(1), -1).tolist()
 
 
 def _centre(flags):
