@@ -20,5 +20,5 @@ def _parts(name: str) -> tuple[str, str, str]:
     """The text up to the first mark, between the two, and from the second."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, rest = README.read_text(encoding="utf-8").split(f"{begin}\n")
-    table, after = rest.split(f"\n{end}")
-    return before + begin, table, end + after
+    table, after = rest.split(end)
+    return before + begin, table.rstrip("\n"), end + after
