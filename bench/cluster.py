@@ -8,7 +8,6 @@ All on this machine: what a network adds is not measured here. `--only` with `--
 
 import contextlib
 import pickle
-import re
 import statistics
 import tempfile
 import time
@@ -125,7 +124,7 @@ def main(root: Path, chapter: str, students: int, workers: int, count: int, minu
          only: tuple[str, ...], write: bool) -> None:
     """Measure the cluster."""
     console = Console(highlight=False, soft_wrap=True)
-    tables = _tables(section.read("cluster"))
+    tables = section.tables("cluster")
     with tempfile.TemporaryDirectory(prefix="convcraft-bench-") as scratch:
         bench = Bench(Path(scratch), root.resolve(), chapter, students, students, repeat)
         parts: dict[str, tuple[str, Callable[[], list[str]]]] = {
@@ -141,12 +140,6 @@ def main(root: Path, chapter: str, students: int, workers: int, count: int, minu
             console.print(tables[title], markup=False)
     if write:
         section.write("cluster", ["\n\n".join(tables.values())])
-
-
-def _tables(text: str) -> dict[str, str]:
-    """What has been measured before, by title."""
-    several = re.split(r"^(?=### )", text, flags=re.M)[1:]
-    return {each.partition("\n")[0].removeprefix("### "): each.strip() for each in several}
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ def main(root: Path, chapter: str, students: int, stock_students: int | None, re
          only: tuple[str, ...], write: bool) -> None:
     """Measure the grader."""
     console = Console(highlight=False, soft_wrap=True)
-    lines = [f"Measured on {machine()}. Chapter {chapter}."]
+    tables = section.tables("grading")
     with tempfile.TemporaryDirectory(prefix="convcraft-bench-") as scratch:
         bench = Bench(Path(scratch), root.resolve(), chapter, students, min(stock_students or students, students),
                       repeat)
@@ -228,11 +228,11 @@ def main(root: Path, chapter: str, students: int, stock_students: int | None, re
         }
         for part in only or PARTS:
             title, measure = parts[part]
-            table = ["", f"### {title}", "", *measure()]
-            console.print("\n".join(table), markup=False)
-            lines += table
+            where = f"Measured on {machine()}. Chapter {chapter}."
+            tables[title] = "\n".join([f"### {title}", "", *measure(), "", where])
+            console.print(tables[title], markup=False)
     if write:
-        section.write("grading", lines)
+        section.write("grading", ["\n\n".join(tables.values())])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The tables in bench/README.md, each between two marks of its name."""
 
+import re
 from pathlib import Path
 
 README = Path(__file__).resolve().with_name("README.md")
@@ -14,6 +15,12 @@ def write(name: str, lines: list[str]) -> None:
     """Put lines between the marks, in place of what stands there."""
     before, _, after = _parts(name)
     README.write_text("\n".join((before, *lines, after)), encoding="utf-8")
+
+
+def tables(name: str) -> dict[str, str]:
+    """What has been measured before, by title."""
+    several = re.split(r"^(?=### )", read(name), flags=re.M)[1:]
+    return {each.partition("\n")[0].removeprefix("### "): each.strip() for each in several}
 
 
 def _parts(name: str) -> tuple[str, str, str]:

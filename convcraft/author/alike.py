@@ -25,7 +25,8 @@ def same_picture(one: Path, other: Path) -> bool:
     if len(embedded[0]) != len(embedded[1]) or not all(
             _same_frames(mine, theirs) for mine, theirs in zip(*embedded, strict=True)):
         return False
-    return same_text(*(_ID.sub(r"\1", _EMBEDDED.sub("", text)) for text in texts), hair=_POINT)
+    mine, theirs = (_ID.sub(r"\1", _EMBEDDED.sub("", text)) for text in texts)
+    return same_text(mine, theirs, _POINT)
 
 
 def same_text(one: str, other: str, hair: float = 0.05) -> bool:

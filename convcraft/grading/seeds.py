@@ -11,6 +11,7 @@ from convcraft.language import _
 from convcraft.layout import replace_file
 
 _DECIMAL, _HEXADECIMAL = re.compile(r"[0-9]{8,20}"), re.compile(r"[0-9a-f]{8,16}", re.I)
+_RUN = re.compile(r"[0-9a-fA-F]{8,}")
 
 
 def secret_seed(root: Path) -> int:
@@ -37,7 +38,8 @@ def conceal(text: str, seeds: Collection[int]) -> str:
     def hidden(found: re.Match[str]) -> str:
         return "…" if found[0].lower() in written else found[0]
 
+    def searched(run: re.Match[str]) -> str:
+        return _HEXADECIMAL.sub(hidden, _DECIMAL.sub(hidden, run[0]))
+
     written = {form for seed in seeds for form in (str(seed), f"{seed:x}")}
-    for number in (_DECIMAL, _HEXADECIMAL):
-        text = number.sub(hidden, text)
-    return text
+    return _RUN.sub(searched, text)  # a notebook has megabytes of pictures: they are gone through once

@@ -46,7 +46,7 @@ def ready_process(course: Course, chapters: Iterable[Chapter]) -> WarmProcess:
     running = start_process(course.root, sealed=course.sealed)
     for chapter in chapters:
         if running.known.get(chapter.folder) != chapter.version:
-            running.learn(chapter.needs, chapter.exercises)
+            running.learn(chapter.needs, chapter.may_need, chapter.exercises)
             running.known[chapter.folder] = chapter.version
             for module in chapter.needs:
                 importlib.import_module(module)  # while the other one does; and for all forks of this one

@@ -55,11 +55,12 @@ class WarmProcess:
         self.is_ready = False
         self.known: dict[Path, object] = {}  # chapter → the version of its exams that was handed over
 
-    def learn(self, needs: list[str], exercises: Mapping[str, "Exercise"]) -> None:
+    def learn(self, needs: list[str], may_need: list[str], exercises: Mapping[str, "Exercise"]) -> None:
         """Hand over exams' probes, never their answers.
 
         Args:
             needs: modules that their answers will want imported.
+            may_need: modules that some may; they are imported when there is nothing else to do.
         """
         from convcraft.exam.probe import source_of  # with PyTorch, which the other process imports meanwhile
 
@@ -67,7 +68,8 @@ class WarmProcess:
         with tempfile.TemporaryFile() as file:
             file.write(json.dumps(exams).encode())
             file.seek(0)
-            wire.send_control(self.control, {"exams": len(exams), "needs": needs}, file.fileno())
+            wire.send_control(self.control, {"exams": len(exams), "needs": needs, "may_need": may_need},
+                              file.fileno())
 
     def get_ready(self) -> None:
         """Wait until all is imported.

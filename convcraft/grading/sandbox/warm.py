@@ -35,15 +35,20 @@ def main() -> None:
     child.prepare()
     exams: dict[str, Any] = {}
     minders: dict[str, int] = {}
+    later: list[str] = []
     parent = os.getppid()
     while os.getppid() == parent and _reap(minders):
-        if not select.select([control], [], [], 5.0)[0]:
+        if not select.select([control], [], [], 0 if later and minders else 5.0)[0]:
+            if later:
+                importlib.import_module(later.pop())
+                _settle()
             continue
         message, descriptors = wire.receive_control(control)
         if message is None:
             break
         if "exams" in message:
             _learn(exams, message["needs"], *descriptors)
+            later += message["may_need"]
             continue
         if "answer" in message:
             wire.send_control(control, {"ready": os.getpid()})
@@ -70,6 +75,11 @@ def _learn(exams: dict[str, Any], needs: list[str], descriptor: int) -> None:
     with open(descriptor, "rb") as file:
         received = json.load(file)
     exams.update({name: (opened(name, source), frozenset(bans)) for name, (source, bans) in received.items()})
+    _settle()
+
+
+def _settle() -> None:
+    """Leave little for a fork to copy."""
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page
     inside.use_huge_pages()
