@@ -1442,6 +1442,9 @@ examine("cross_correlate", convolve)
 # 5. Unfolded, the layer is one matrix product. Stacked, layers see further: each adds dilation·(kernel_size − 1) times
 #    all strides before it.
 #
+# And the lines of the palace? Eighteen numbers drew them, two filters that you chose. A net has thousands of filters,
+# and nobody chooses: gradients do.
+#
 # **In production**: `nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)`,
 # called as `layer(x)`; or `F.conv2d(x, weight, bias, stride, padding, dilation, groups)`. `F.unfold` makes the columns,
 # and `loss.backward()` does all of [](#conv2d_backward).

@@ -909,8 +909,8 @@ plots.explore(through_the_layers, activation=["ReLU", "leaky ReLU", "tanh", "sig
 #
 # One bend looks poor next to the smooth curves of mathematics. But corners add up. A term $c\cdot\mathrm{ReLU}(x-t)$
 # changes the slope by $c$ at the place $t$, and does nothing to the left of it. So you can read a curve of straight
-# pieces from left to right and write down one ReLU for each corner. The plateau in the figure has the slopes 0, 1, 0,
-# −1, 0. At its four corners they change by 1, −1, −1 and 1, and these are the factors of its four ReLUs.
+# pieces from left to right and write down one ReLU for each corner. The plateau in the figure below has the slopes 0,
+# 1, 0, −1, 0. At its four corners they change by 1, −1, −1 and 1, and these are the factors of its four ReLUs.
 #
 # ![Left, four ReLUs that start at 0, 1, 2 and 3 with slopes 1, −1, −1 and 1; right, their sum, a plateau: up from 0 to
 # 1, level, and down to 0 again](../../assets/03_relu/corners.svg)

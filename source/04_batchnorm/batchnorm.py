@@ -11,8 +11,9 @@
 #   tell batch, layer, instance and group norm apart, and make a trained BatchNorm vanish into a convolution.
 # - **You need** tensors of shape (N, C, H, W), broadcasting, mean and variance, and the chain rule.
 # - **It takes** about {hours} hours, {minutes} minutes of them for the {exercises} exercises ({points} points). **The
-#   short way** takes some ninety minutes and is worth 60 of them: leave out `batch_norm_backward`, `BatchNorm2d` and
-#   `fold_batch_norm`, the three marked *long*.
+#   short way** ({minutes channel_stats normalize denormalize batch_norm running_after layer_norm group_norm
+#   recalibrate} minutes, {points channel_stats normalize denormalize batch_norm running_after layer_norm group_norm
+#   recalibrate} points) leaves out `batch_norm_backward`, `BatchNorm2d` and `fold_batch_norm`, the three marked *long*.
 
 # %%
 import matplotlib.pyplot as plt
@@ -136,9 +137,8 @@ examine("channel_stats", channel_stats)
 # and a net that was trained with them must be fed with them.
 #
 # (Measured how? As far as anybody has found out, the deviations are the mean of *each picture's own* deviation: the
-# spread within pictures alone. The root of their mean variance would be about 0.27, and your `channel_stats` counts how
-# far the pictures lie from one another, too. So with the famous triples the spread is not quite 1. That does no harm as
-# long as everybody uses the same.)
+# spread within pictures alone. Your `channel_stats` counts how far the pictures lie from one another, too, and gives
+# more. So with the famous triples the spread is not quite 1. That does no harm as long as everybody uses the same.)
 #
 # By hand: a white pixel (1, 1, 1) becomes ((1 − 0.485) / 0.229, (1 − 0.456) / 0.224, (1 − 0.406) / 0.225) ≈ **(2.25,
 # 2.43, 2.64)**, a black one **(−2.12, −2.04, −1.80)**.

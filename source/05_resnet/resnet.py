@@ -14,9 +14,10 @@
 # **You need** convolutions, pooling, ReLU and batch normalisation: the first four chapters.
 #
 # **It takes** about {hours} hours, {minutes} minutes of them at the {exercises} exercises ({points} points). **The
-# short way** has some ninety minutes of exercises and is worth 63 of these points: `shortcut`, `ResBlock`,
-# `make_stage`, `gradient_norms`, `zero_init_residual`, `train_epoch` and `evaluate`. It leaves out `Bottleneck`,
-# `ResNet` and `without_block`, marked *long*.
+# short way** ({minutes shortcut ResBlock make_stage gradient_norms zero_init_residual train_epoch evaluate} minutes,
+# {points shortcut ResBlock make_stage gradient_norms zero_init_residual train_epoch evaluate} points): `shortcut`,
+# `ResBlock`, `make_stage`, `gradient_norms`, `zero_init_residual`, `train_epoch` and `evaluate`. It leaves out
+# `Bottleneck`, `ResNet` and `without_block`, marked *long*.
 
 # %%
 from contextlib import contextmanager

@@ -1123,10 +1123,10 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %% [markdown]
 # `weights_only=True` reads tensors, numbers, strings, lists and dictionaries, and calls nothing but a short list of
-# functions that are meant to be harmless. It is a good lock, and no wall: in 2025 a hole became known through which a
-# file could run code all the same; PyTorch 2.6 had just closed it. So keep PyTorch current, and take files from people
-# whom you trust. Since 2.6 it is also the default. You do not know on which version your program will run, so write it
-# all the same.
+# functions that are meant to be harmless. It is a good lock, and no wall: in 2025 and in 2026 holes became known
+# through which a file could run code all the same, or spoil memory; PyTorch 2.6 and 2.10 closed them. So keep PyTorch
+# current, and take files from people whom you trust. Since 2.6 it is also the default. You do not know on which version
+# your program will run, so write it all the same.
 #
 # ### [](#load_checkpoint) Load a checkpoint ●●○○○ 12 min
 #

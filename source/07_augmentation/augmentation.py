@@ -1131,7 +1131,7 @@ with try_it("rotate and turn_over"):
 # 97 % to the left and by 82 % to the right. A small turn is not the same claim in both directions, for handwriting
 # slants: one direction makes a digit upright, the other slants it further than most people write. And "half a turn
 # makes a 9 of a 6" is not the same sentence as "half a turn makes a 6 of a 9": many write a 9 with a straight leg, and
-# no 6 has one. A claim is asked in each direction, and digit by digit.
+# few a 6. A claim is asked in each direction, and digit by digit.
 #
 # *One pixel right* loses nearly every digit, too. But a zero one pixel further right is still a zero: here the
 # *witness* is wrong. It has only ever seen digits in the middle. This is not a reason against the transform. It is the

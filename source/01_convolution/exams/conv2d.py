@@ -143,7 +143,8 @@ def dilates_instead(x, weight, bias=None, stride=1, padding=0):
     return _with_bias(out, bias)
 
 
-@conv2d.misconception("The zeros were put on two sides only, above and on the left. `padding` goes on all four sides.")
+@conv2d.misconception("Zeros count above and on the left alone: they were put on those two sides only, or the size has "
+                      "`padding` once. It goes on all four sides, and counts twice in the size.")
 def pads_two_sides(x, weight, bias=None, stride=1, padding=0):
     height, width = _pair(padding)
     return _with_bias(_correlate(F.pad(x, (width, 0, height, 0)), weight, stride), bias)

@@ -88,7 +88,8 @@ def unfolds_with_one_stride(x, kernel_size, stride=1, padding=0):
     return _columns(_windows(x, kernel_size, (_pair(stride)[0], 1), padding))
 
 
-@unfold.misconception("The zeros were put on two sides only, above and on the left. They go on all four sides.")
+@unfold.misconception("Zeros count above and on the left alone: they were put on those two sides only, or the size has "
+                      "`padding` once. They go on all four sides, and count twice in the size.")
 def unfolds_with_two_borders(x, kernel_size, stride=1, padding=0):
     height, width = _pair(padding)
     return _columns(_windows(F.pad(x, (width, 0, height, 0)), kernel_size, stride))

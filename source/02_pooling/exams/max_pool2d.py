@@ -68,8 +68,8 @@ def max_pads_the_wrong_axis(x, kernel_size, stride=None, padding=0):
 
 
 @max_pool2d.misconception(
-    "The border was added on the top and left alone. Padding goes on all four sides, so the formula for the output's "
-    "size has 2·padding in it.")
+    "The border counts at the top and left alone: it was added only there, or the size has `padding` once. It goes on "
+    "all four sides; the formula for the size has 2·padding.")
 def max_pads_one_side(x, kernel_size, stride=None, padding=0):
     ph, pw = _pair(padding)
     padded = F.pad(x, (pw, 0, ph, 0), value=float("-inf"))

@@ -106,8 +106,8 @@ def builds_a_mask(x):
     return x
 
 
-@relu_.misconception("The values are right, but a second tensor as large as `x` was made: a ReLU to copy back, or "
-                     "zeros to compare with. Not to need that memory is what an in-place function is for.")
+@relu_.misconception("The values are right, but a second tensor as large as `x` was made: a ReLU to copy back, "
+                     "zeros, the numbers below 0. Not to need that memory is what in place is for.")
 def copies_back(x):
     x.copy_(x.clamp(min=0))
     return x
