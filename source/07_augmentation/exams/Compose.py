@@ -137,8 +137,8 @@ class CopiesTheGenerator:
         return x
 
 
-@Compose.misconception("The list is used up: each transform is taken out of it, and the second picture meets none. "
-                       "Walk over the list, leave it as it is.")
+@Compose.misconception("The transforms are used up, and the second picture meets none: they were taken out of the "
+                       "list, or kept as what can be walked through once. Keep a list, and leave it as it is.")
 class UsesUpItsList:
     def __init__(self, transforms):
         self.transforms = list(transforms)

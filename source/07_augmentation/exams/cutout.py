@@ -152,7 +152,7 @@ def cuts_into_the_original(x, size, generator=None):
 
 
 @cutout.misconception("The hole always lies inside the picture. Its centre may be any pixel, the corners too; then "
-                      "the border cuts it, and the pixels at the rim are covered as often as the others.")
+                      "the border cuts it, and the pixels at the rim are covered more often than here.")
 def keeps_the_hole_inside(x, size, generator=None):
     height, width = _pair(size)
     top = int(torch.randint(max(1, x.shape[-2] - height + 1), (), generator=generator))

@@ -35,7 +35,7 @@ class _Net(nn.Module):
             raise ValueError("a net takes a batch (N, C, H, W)")
         modes = {module.training for module in self.modules()}
         self.given.append(x.detach().clone())
-        self.modes.append(modes.pop() if len(modes) == 1 else "some parts")
+        self.modes.append("some parts" if len(modes) == 2 else "all parts" if self.training else "no part")
         self.graphs.append(torch.is_grad_enabled())
         self.alive.append(sum(token() is not None for token in self.tokens))
         y = self.function(x) * self.weight.to(x.dtype)
