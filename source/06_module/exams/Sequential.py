@@ -37,12 +37,12 @@ class PlainSequential(nn.Module):
 
 
 def _which(net, index, parts):
-    """Which of the parts stands at a place: its number, or what was found or raised in its stead."""
+    """Which of the parts stands at a place, in words, or what was found or raised in its stead."""
     try:
         found = net[index]
     except (LookupError, AttributeError) as error:
         return type(error).__name__
-    return next((number for number, part in enumerate(parts) if part is found), "another object")
+    return next((f"module {number}" for number, part in enumerate(parts) if part is found), "another object")
 
 
 @exercise(points=9, reference=PlainSequential)
