@@ -118,6 +118,8 @@ def test_a_chapter_keeps_the_readers_place(opened, width):
     page = opened("chapters/01_convolution.html", width=width, height=740)
     page.locator("#unfold").scroll_into_view_if_needed()
     page.wait_for_function("scrollY > 5000")
+    # At rest: a browser notes the place for a reload once a second.
+    page.wait_for_function("scrollY === window.before || void (window.before = scrollY)", polling=1500)
     page.reload()
     page.wait_for_function("scrollY > 5000")
     assert page.evaluate(LATE) == "visible"
