@@ -29,10 +29,8 @@ def browser_page(shots: Path) -> Iterator["Lab"]:
         try:
             yield lab
             lab.shot("at the end")
-        except TimeoutError:
-            lab.complain()
-            raise
         finally:
+            lab.report()
             chromium.close()
 
 
@@ -72,8 +70,8 @@ class Lab:
     def _tell(self, what: str) -> None:
         self._told.append(f"{time.monotonic() - self._begun:6.1f} s {what[:300]}")
 
-    def complain(self) -> None:
-        """Print what explains a wait without an end: what the page said and when, how busy the machine is."""
+    def report(self) -> None:
+        """Print what explains a failure, which pytest shows with one: what the page said and when, how busy the machine is."""
         print("\n".join(self._told[-60:]))
         print("load", *os.getloadavg(), "-", Path("/proc/meminfo").read_text().splitlines()[2])
 
@@ -167,20 +165,24 @@ class Lab:
 
     def find(self, text: str) -> None:
         """Put the cursor into the cell that holds `text`, by JupyterLab's own search and the keyboard alone."""
-        self.page.keyboard.press("Escape")
-        self.page.keyboard.press("Control+F")
-        self.page.locator(".jp-DocumentSearch-input").first.wait_for()
-        self.page.keyboard.press("Control+A")
-        self.page.keyboard.insert_text(text)
-        self.page.locator(".jp-DocumentSearch-index-counter", has_text=re.compile(r"\d+/\d+")).wait_for()
+        search = self.page.locator(".jp-DocumentSearch-input")
         chosen = self.notebook.locator(".jp-Cell.jp-mod-active").filter(has_text=text)
         until = time.monotonic() + PATIENCE
         while not chosen.count() and time.monotonic() < until:
-            self.page.keyboard.press("Enter")  # the next place
-            self.page.wait_for_timeout(700)
+            self.page.keyboard.press("Escape")  # afresh: on a busy machine JupyterLab takes the focus from its own search
+            self.page.keyboard.press("Control+F")
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.insert_text(text)
+            for _ in range(15):
+                self.page.wait_for_timeout(700)
+                if chosen.count() or not search.evaluate_all("all => all.includes(document.activeElement)"):
+                    break
+                self.page.keyboard.press("Enter")  # the next place
+            self._tell(f"search: {search.evaluate_all('all => all.map(one => one.value)')}, "
+                       f"{self.page.locator('.jp-DocumentSearch-index-counter').all_inner_texts()}, {chosen.count()} chosen")
         assert chosen.count(), f"the search does not lead to {text!r}"
         self.page.keyboard.press("Escape")
-        self.page.locator(".jp-DocumentSearch-input").first.wait_for(state="detached")
+        search.first.wait_for(state="detached")
         self.page.keyboard.press("Enter")
         self.notebook.locator(".jp-Notebook.jp-mod-editMode .jp-Cell.jp-mod-active").wait_for()
 
