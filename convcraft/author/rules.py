@@ -22,6 +22,7 @@ _QUOTE = re.compile(r'"([A-Z][^"]+)"')
 _BROKEN = re.compile(r'"\s*\n\s*"')  # a string over two lines
 _OPENING = "# %% [markdown] with_reading=240"
 _BULLET = re.compile(r"^ {0,3}\+ .*", re.MULTILINE)  # a sum that a line break cut in two
+_MARK = re.compile(r"^##+ .*\((hard|long)\)", re.MULTILINE)
 _HEADING = re.compile(r"^### \[\]\(#(\w+)\) ", re.MULTILINE)
 
 
@@ -33,6 +34,7 @@ def problems(chapter: Chapter) -> Iterator[str]:
     """
     yield from _numbers(chapter)
     yield from _headings(chapter)
+    yield from _marks(chapter)
     yield from _bullets(chapter)
     for name in chapter.exercises:
         yield from exam(chapter, name)
@@ -142,6 +144,19 @@ def _numbers(chapter: Chapter) -> Iterator[str]:
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
                 yield from (f"{path}:{number}: {typed!r} changes with every exercise that is inserted; say its name"
                             for typed in _TYPED.findall(line) if not typed.startswith("#"))
+
+
+def _marks(chapter: Chapter) -> Iterator[str]:
+    """Headings are marked (hard) or (long) where the opening speaks of such marks, and only there."""
+    cells = chapter.cells()
+    place, opening = cells[0]
+    marked = {mark: at for at, cell in cells if cell.cell_type == "markdown" for mark in _MARK.findall(cell.source)}
+    for mark in ("hard", "long"):
+        if f"*{mark}*" in opening.source and mark not in marked:
+            yield f"{place}: the opening speaks of *{mark}*, and no heading is marked ({mark}); write it behind a title"
+        if mark in marked and f"*{mark}*" not in opening.source:
+            yield (f"{marked[mark]}: a heading is marked ({mark}), and the chapter's opening does not say what that "
+                   f"means; write *{mark}* there")
 
 
 def _bullets(chapter: Chapter) -> Iterator[str]:

@@ -17,8 +17,8 @@
 # <br>**The short way** ({minutes cross_correlate edge_kernels conv_output_size conv2d count_cost receptive_field}
 # minutes, {points cross_correlate edge_kernels conv_output_size conv2d count_cost receptive_field} points):
 # `cross_correlate`, `edge_kernels`, `conv_output_size`, `conv2d`, `count_cost`, `receptive_field`, and of the text
-# the sections up to [](#channels), then [](#cost) and [](#view). Left out are [](#one_product) and [](#gradients),
-# the hardest of the chapter; nothing later in the course breaks without them.
+# the sections up to [](#channels), then [](#cost) and [](#view). Left out are the hardest sections of the
+# chapter, marked *hard*; nothing later in the course breaks without them.
 #
 # Every exercise has four parts: the task, a cell for your answer, a cell to try it, and a cell that examines it. The
 # exam says which mistake was made, not only that there is one. Run it as often as you like.
@@ -643,7 +643,7 @@ with try_it("conv2d"):
     plots.images([photo, red, blue], ["photograph", "red", "blue"], vmin=0, vmax=0.12, height=1.9)
 
 # %% [markdown]
-# ## [](#one_product) The same, as one matrix product
+# ## [](#one_product) The same, as one matrix product (hard)
 #
 # Three sums for every number of the result: isn't that slow? The answer that made convolutions fast is a trick with
 # memory. It has two steps. The first one costs nothing: *see* all windows at once, without copying a single number.
@@ -859,7 +859,7 @@ with try_it("conv2d and unfold"):
 # call. Your `conv2d` lies between: 25 calls, one per kernel place.
 
 # %% [markdown]
-# ## [](#gradients) Gradients go back
+# ## [](#gradients) Gradients go back (hard)
 #
 # A network learns its kernels. For that, training needs up to three gradients of the loss from each layer: with respect
 # to its weight, its bias, and its input, where that is the output of the layer before. Autograd delivers them. Here you

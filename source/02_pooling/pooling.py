@@ -16,8 +16,8 @@
 # - **The short way** ({minutes max_pool2d avg_pool2d avg_pool_kernel global_avg_pool2d blur_pool2d upsample_nearest}
 #   minutes, {points max_pool2d avg_pool2d avg_pool_kernel global_avg_pool2d blur_pool2d upsample_nearest} points):
 #   `max_pool2d`, `avg_pool2d`, `avg_pool_kernel`, `global_avg_pool2d`, `blur_pool2d`, `upsample_nearest`, and of the
-#   text all up to and with [](#before_dropping), then [](#way_up). The hardest sections are left out:
-#   [](#maximum_learns), [](#where) and [](#learned).
+#   text all up to and with [](#before_dropping), then [](#way_up). The hardest sections, marked *hard*,
+#   are left out.
 
 # %%
 import matplotlib.pyplot as plt
@@ -547,7 +547,7 @@ with try_it("blur_pool2d"):
 # gone is the jumping.
 
 # %% [markdown]
-# ## [](#maximum_learns) How a maximum learns
+# ## [](#maximum_learns) How a maximum learns (hard)
 #
 # A mean passes its gradient to all its inputs alike: each of the four moves the mean by ¼ of its own move. And a
 # maximum? Wiggle a pixel that is not the largest, and nothing happens at all: its gradient is 0. Wiggle the largest,
@@ -738,7 +738,7 @@ pooled.backward(grad_out)
 print("gradient of the mean = nearest / 4:", torch.allclose(leaf.grad, F.interpolate(grad_out, scale_factor=2) / 4))
 
 # %% [markdown]
-# ## [](#where) Where is a pixel?
+# ## [](#where) Where is a pixel? (hard)
 #
 # To draw a line *between* pixels one must know where they are. Is pixel 0 at coordinate 0? Then where does the pixel
 # begin, and where does the picture end? There are two conventions, and mixing them moves pictures.
@@ -833,7 +833,7 @@ with try_it("upsample_bilinear"):
 examine("upsample_bilinear", upsample_bilinear)
 
 # %% [markdown]
-# ## [](#learned) Learned growing
+# ## [](#learned) Learned growing (hard)
 #
 # Nearest and bilinear know nothing about pictures. Can a net learn how to grow? A convolution *gathers*: it looks at a
 # window and writes one number. Turn it round: let each pixel *scatter*. It takes a kernel, multiplies it by its own

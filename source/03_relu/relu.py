@@ -18,7 +18,7 @@
 # **The short way** ({minutes relu ReLUFunction sigmoid layer_gradients kaiming_normal_} minutes,
 # {points relu ReLUFunction sigmoid layer_gradients kaiming_normal_} points): `relu`, `ReLUFunction`, `sigmoid`,
 # `layer_gradients`, `kaiming_normal_`. Read [](#two_layers), [](#way_back), [](#older_curve), [](#thirty_layers) and
-# [](#right_start), and run the cells between.
+# [](#right_start), and run the cells between. The hardest of them is marked *hard*: take your time there.
 
 # %%
 import math
@@ -529,7 +529,7 @@ for name, curve in recovered.items():
 # With ReLU the first layer is lost: only the last layer's bias still learns, so the net gives the same answer to every
 # picture. The leaky one climbs out.
 #
-# ## [](#older_curve) The curve that came before
+# ## [](#older_curve) The curve that came before (hard)
 #
 # Until about 2010 the bend was the sigmoid, or its sibling tanh:
 #

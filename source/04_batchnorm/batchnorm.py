@@ -13,7 +13,8 @@
 # - **It takes** about {hours} hours, {minutes} minutes of them for the {exercises} exercises ({points} points). **The
 #   short way** ({minutes channel_stats normalize denormalize batch_norm running_after layer_norm group_norm
 #   recalibrate} minutes, {points channel_stats normalize denormalize batch_norm running_after layer_norm group_norm
-#   recalibrate} points) leaves out `batch_norm_backward`, `BatchNorm2d` and `fold_batch_norm`, the three marked *long*.
+#   recalibrate} points) leaves out `batch_norm_backward`, `BatchNorm2d` and `fold_batch_norm`, the three marked *long*,
+#   and of the text the hardest section, marked *hard*, and [](#disappears).
 
 # %%
 import matplotlib.pyplot as plt
@@ -396,7 +397,7 @@ examine("batch_norm", batch_norm)
 # constants, as in evaluation): nothing that the net could do before is lost. What changes is how the net is *steered*.
 # Before, the scale of a channel was a result of all the weights before it. Now it is one number.
 #
-# ## The way back
+# ## [](#by_hand) The way back (hard)
 #
 # In training the gradient passes this layer, too, and here BatchNorm is unlike any layer so far. A pixel reaches the
 # loss in three ways: directly, and through the mean and the variance, with which it moves *every* other number of its
@@ -1080,7 +1081,7 @@ plt.show()
 # So count numbers a channel, too, not pictures alone: with a handful of them, use a norm that does not look at the
 # batch. (Many are no guarantee: the pixels of one photograph resemble each other.)
 #
-# ## The layer that disappears
+# ## [](#disappears) The layer that disappears
 #
 # In evaluation mode the statistics are constants. BatchNorm then multiplies each channel by one number and adds
 # another. The convolution before it multiplies and adds, too, and two such layers in a row are one.

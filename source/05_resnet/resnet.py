@@ -17,7 +17,8 @@
 # short way** ({minutes shortcut ResBlock make_stage gradient_norms zero_init_residual train_epoch evaluate} minutes,
 # {points shortcut ResBlock make_stage gradient_norms zero_init_residual train_epoch evaluate} points): `shortcut`,
 # `ResBlock`, `make_stage`, `gradient_norms`, `zero_init_residual`, `train_epoch` and `evaluate`. It leaves out
-# `Bottleneck`, `ResNet` and `without_block`, marked *long*.
+# `Bottleneck`, `ResNet` and `without_block`, marked *long*, and of the text [](#narrow) and [](#worth). The hardest
+# section is marked *hard*.
 
 # %%
 from contextlib import contextmanager
@@ -336,7 +337,7 @@ with try_it("ResBlock"):
 examine("ResBlock", ResBlock)
 
 # %% [markdown]
-# ## Narrow, look, widen
+# ## [](#narrow) Narrow, look, widen
 #
 # A 3×3 convolution on 256 channels has 9 · 256 · 256 = 589,824 weights. Two of them are 1.2 million, for one block. The
 # **Bottleneck** of the deeper ResNets first narrows 256 channels to 64, looks at the neighbourhood there, and widens
@@ -435,7 +436,7 @@ with try_it("Bottleneck"):
 examine("Bottleneck", Bottleneck)
 
 # %% [markdown]
-# ## Blocks make stages, stages make a net
+# ## Blocks make stages, stages make a net (hard)
 #
 # A ResNet is a **stem** that shrinks the picture quickly, four **stages** of blocks, and a **head** that averages what
 # is left. A stage changes the shape in its first block alone. From stage to stage the picture is halved and the
@@ -892,7 +893,7 @@ examine("train_epoch", train_epoch)
 # - It measures in evaluation mode: no dropout, running statistics used and left alone.
 # - Afterwards the net is in the mode in which it came, training or evaluation.
 # - Every submodule gets its own mode back: a norm that was frozen on purpose stays frozen.
-# - No graph is built while it measures; afterwards gradients are on as before.
+# - No graph is built while it measures; afterwards gradients are on or off as before.
 # - It returns a Python float, and `loader` is any iterable of pairs (x, y). It may be one that gives each batch only
 #   once.
 #
@@ -1117,7 +1118,7 @@ if runs:
 # One honest remark. The digits come from thirteen people, and our split is by picture: the held-out digits are by the
 # same hands as the training digits. For a stranger's handwriting expect less.
 #
-# ## What each block is worth
+# ## [](#worth) What each block is worth
 #
 # In a plain net no layer can be missed: the next one gets what it has never seen. In a residual net a block only adds.
 # So one can take a block out of a trained net, leaving its shortcut, and look at what it loses (Andreas Veit and

@@ -16,7 +16,8 @@
 #
 # **The short way** ({minutes Linear Flatten TestNet save_checkpoint load_checkpoint record_shapes} minutes,
 # {points Linear Flatten TestNet save_checkpoint load_checkpoint record_shapes} points): `Linear`, `Flatten`, `TestNet`,
-# `save_checkpoint`, `load_checkpoint`, `record_shapes`. What it leaves out is marked *long*.
+# `save_checkpoint`, `load_checkpoint`, `record_shapes`. The exercises that it leaves out are marked *long*;
+# of the text it leaves out the hardest section, marked *hard*, and [](#boxes), [](#tree) and [](#half).
 
 # %%
 import os
@@ -486,7 +487,7 @@ with try_it("TestNet"):
 examine("TestNet", TestNet)
 
 # %% [markdown]
-# ## Boxes in boxes
+# ## [](#boxes) Boxes in boxes
 #
 # A net may stand where a layer stands. The notes show it with two classes; the second has the first inside:
 
@@ -638,7 +639,7 @@ with try_it("Sequential"):
 examine("Sequential", Sequential)
 
 # %% [markdown]
-# ## How does it know?
+# ## How does it know? (hard)
 #
 # The notes' residual block, which the chapter on residual nets mends, lacks a line at its beginning:
 
@@ -912,7 +913,7 @@ examine("MiniModule", MiniModule)
 # You have written the heart of `nn.Module`. What PyTorch's has besides: hooks ([](#listening)), and one line,
 # `net.to(device)`, that walks the same tree and moves every parameter and buffer.
 #
-# ## The tree in text
+# ## [](#tree) The tree in text
 #
 # `print(net)` shows the tree, but not where the numbers are. When a net is too large for the memory, or does not learn,
 # the first question is: which part has how many parameters?
@@ -1233,7 +1234,7 @@ with try_it("save_checkpoint and load_checkpoint"), tempfile.TemporaryDirectory(
 examine("load_checkpoint", load_checkpoint)
 
 # %% [markdown]
-# ## Half of a net
+# ## [](#half) Half of a net
 #
 # A net has learned something, and you need most of it: its body for other classes, say. Then the checkpoint *does not*
 # fit, and strict loading raises an error. (What fits PyTorch has copied by then.) `strict=False` forgives names. It

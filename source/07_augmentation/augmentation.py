@@ -16,8 +16,8 @@
 # **The short way**
 # ({minutes turn_over RandomApply Compose random_crop cutout mixup label_preserving compare} minutes,
 # {points turn_over RandomApply Compose random_crop cutout mixup label_preserving compare} points): `turn_over`,
-# `RandomApply`, `Compose`, `random_crop`, `cutout`, `mixup`, `label_preserving`, `compare`. What it leaves out is
-# marked *long*.
+# `RandomApply`, `Compose`, `random_crop`, `cutout`, `mixup`, `label_preserving`, `compare`. The exercises that it
+# leaves out are marked *long*; of the text it leaves out the hardest section, marked *hard*.
 #
 # ## A picture, and what we may do to it
 #
@@ -1175,7 +1175,7 @@ with try_it("rotate"):
     plots.explore(turned_digit, degrees=(0, 360, 15), digit=[6, 9, 0, 1, 2, 3, 4, 5, 7, 8], which=(0, 20))
 
 # %% [markdown]
-# ## From pictures to batches
+# ## From pictures to batches (hard)
 #
 # Three things can still go wrong between good transforms and a good training, and all three are common. The validation
 # part must **not** be augmented: it stands for the digits that will come, as they will come. It must **not** take part

@@ -20,7 +20,8 @@
 # <br>**The short way** ({minutes pad_same MBConv EfficientNetLite0 translate prepare top_k} minutes, {points pad_same
 # MBConv EfficientNetLite0 translate prepare top_k} points): `pad_same`, `MBConv`, `EfficientNetLite0`, `translate`,
 # `prepare`, `top_k`, and your net names photographs. Left out are the exercises marked *long*: the split of a
-# convolution, freezing, the new head, and the heat maps.
+# convolution, freezing, the new head, and the heat maps; and of the text [](#looked), [](#new_head) and [](#few). The
+# hardest section is marked *hard*.
 
 # %%
 import copy
@@ -318,7 +319,7 @@ with try_it("MBConv"):
 examine("MBConv", MBConv)
 
 # %% [markdown]
-# ## Seven stages
+# ## Seven stages (hard)
 #
 # EfficientNet-Lite0 (EfficientNet: M. Tan and Q. Le, 2019; the Lite form, Google, 2020, has ReLU6 and leaves out
 # "squeeze and excitation", which some phones' accelerators do not support well) is a stem, seven stages of MBConv
@@ -702,7 +703,7 @@ with try_it("prepare, translate, EfficientNetLite0 and MBConv"), torch.no_grad()
 # net looks at shapes and textures more than at colours. (b) costs a third: all but one of the pictures are wide, and
 # get distorted.
 #
-# ## Where did it look?
+# ## [](#looked) Where did it look?
 #
 # An answer is a number. To trust it one would like to know what it rests on. If the net says *tripod* because of the
 # grass around, it will say so of every lawn. Two ways to ask:
@@ -862,7 +863,7 @@ examine("occlusion", occlusion)
 # in the right place the dahlia becomes more of a daisy by as much as it loses with another. Both kinds of maps are
 # tools for questions, not proofs: a bright spot says "this mattered", not "this was understood".
 #
-# ## A new head on an old body
+# ## [](#new_head) A new head on an old body
 #
 # The net can tell 1,000 classes. Yours are not among them, and you have five pictures of each. The last linear layer,
 # your `classifier`, has 1,281,000 of the 4,652,008 parameters and is of no use. In this section it is called the
@@ -972,7 +973,7 @@ with try_it("replace_head, freeze, translate, EfficientNetLite0 and MBConv"):
 examine("replace_head", replace_head)
 
 # %% [markdown]
-# ## Few pictures: when the body helps, and when not
+# ## [](#few) Few pictures: when the body helps, and when not
 #
 # Now the question that all this is for. You have few pictures a class. Is the trained body worth having? Two tasks:
 #

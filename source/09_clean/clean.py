@@ -17,7 +17,7 @@
 # - **The short way** ({minutes add_noise psnr DoubleConv UNet train denoise} minutes, {points add_noise psnr DoubleConv
 #   UNet train denoise} points): `add_noise`, `psnr`, `DoubleConv`, `UNet`, `train`, `denoise`, and of the text all but
 #   [](#eight_turns), [](#at_the_end) and [](#tiles). As long as `crops` waits, the training pieces come from a fixed
-#   grid.
+#   grid. The hardest sections are marked *hard*.
 
 # %%
 import math
@@ -271,7 +271,7 @@ with try_it("add_noise and psnr"):
 # Non-local means is hard to beat: on the coins and the tripod it is more than two decibels ahead of the Gaussian. Only
 # the cat's fur, where no two pieces are alike, goes to the Gaussian. These are the numbers to beat.
 #
-# ## A net shaped like a U
+# ## A net shaped like a U (hard)
 #
 # What must a denoiser see? To know whether a bright pixel is noise or a star, it must look at its neighbours. To know
 # that it lies on the edge of a coin, it must look further. And its answer must be exact to a pixel. Looking far is
@@ -831,7 +831,7 @@ examine("average_turns", average_turns)
 #
 # </details>
 #
-# ## [](#tiles) A picture larger than memory
+# ## [](#tiles) A picture larger than memory (hard)
 #
 # At its widest our net keeps 48 channels of floats for each pixel: 192 bytes. A photograph of 50 megapixels would need
 # some ten gigabytes for that one map. So one cuts the picture into **tiles**, and cleans one after the other. But a

@@ -71,7 +71,7 @@ class Lab:
         self._told.append(f"{time.monotonic() - self._begun:6.1f} s {what[:300]}")
 
     def report(self) -> None:
-        """Print what explains a failure, which pytest shows with one: what the page said and when, how busy the machine is."""
+        """Print what explains a failure, and pytest shows with one: what the page said, how busy the machine is."""
         print("\n".join(self._told[-60:]))
         print("load", *os.getloadavg(), "-", Path("/proc/meminfo").read_text().splitlines()[2])
 
@@ -169,7 +169,7 @@ class Lab:
         chosen = self.notebook.locator(".jp-Cell.jp-mod-active").filter(has_text=text)
         until = time.monotonic() + PATIENCE
         while not chosen.count() and time.monotonic() < until:
-            self.page.keyboard.press("Escape")  # afresh: on a busy machine JupyterLab takes the focus from its own search
+            self.page.keyboard.press("Escape")  # afresh: a busy JupyterLab takes the focus away from its own search
             self.page.keyboard.press("Control+F")
             self.page.keyboard.press("Control+A")
             self.page.keyboard.insert_text(text)
@@ -178,8 +178,8 @@ class Lab:
                 if chosen.count() or not search.evaluate_all("all => all.includes(document.activeElement)"):
                     break
                 self.page.keyboard.press("Enter")  # the next place
-            self._tell(f"search: {search.evaluate_all('all => all.map(one => one.value)')}, "
-                       f"{self.page.locator('.jp-DocumentSearch-index-counter').all_inner_texts()}, {chosen.count()} chosen")
+            counter = self.page.locator(".jp-DocumentSearch-index-counter").all_inner_texts()
+            self._tell(f"search: {search.evaluate_all('all => all.map(one => one.value)')}, {counter}")
         assert chosen.count(), f"the search does not lead to {text!r}"
         self.page.keyboard.press("Escape")
         search.first.wait_for(state="detached")
