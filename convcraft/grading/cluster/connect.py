@@ -30,6 +30,8 @@ NOBODY = N_("No scheduler answers at {address}: {reason}. Is it running, and its
 NO_WORKERS = N_("The scheduler at {address} has no worker. On a machine that shall grade: dask worker {address} "
                 "--nthreads 1 (deploy/cluster.md).")
 _WAIT = 60.0  # seconds for a scheduler, and for its first worker
+_UNWATCHED = {  # a process that marks is not also sampled a hundred times a second, for pages that nobody opens
+    "distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "500ms"}
 
 
 class Cluster(Configurable):
@@ -92,7 +94,7 @@ def local(root: Path, count: int, limits: Limits, notice: Callable[[str], None])
     Its certificates live as long as it does: whoever else has an account here cannot use its ports.
     """
     security = Security.temporary()
-    with (_quiet(), contextlib.chdir(root),
+    with (_quiet(), dask.config.set(_UNWATCHED), contextlib.chdir(root),
           LocalCluster(n_workers=count, threads_per_worker=1, host="127.0.0.1", protocol="tls://", security=security,
                        dashboard_address=None, worker_dashboard_address=None) as dask_cluster,
           _connected(dask_cluster.scheduler_address, security) as client):
