@@ -206,6 +206,15 @@ def test_habits_look_at_the_gradients_of_a_further_call():
     assert "graph is cut" in outcome(cuts_where_there_is_a_border, name="habits", of=bordered).detail
 
 
+def test_a_difference_in_the_further_call_shows_that_call():
+    def doubles_the_gradient_where_there_is_a_border(x, p=0):
+        out = bordered.reference(x, p)
+        return 2 * out - out.detach() if p else out
+    row = outcome(doubles_the_gradient_where_there_is_a_border, name="habits", of=bordered)
+    assert row.where.startswith("gradient, once more")
+    assert row.call.endswith(", 1)")
+
+
 def test_an_error_of_its_own_beside_a_rich_match_is_another_mistake():
     def adds_and_stops(x, factor=2.0):
         if x.dtype == torch.float64:

@@ -136,7 +136,8 @@ def _call(record: Record, where: str) -> str:
     if isinstance(seen, list) and len(seen) == len(calls) and (part := _PART.match(where)):
         return calls[int(part[1]) - 1]
     if isinstance(seen, dict) and len(seen) == len(calls):
-        return next((call for name, call in zip(seen, calls, strict=True) if where.startswith(name)), "")
+        meant = max((name for name in seen if where.startswith(name)), key=len, default=None)
+        return "" if meant is None else calls[list(seen).index(meant)]
     if len(calls) == 2 and calls[1].startswith(calls[0]):  # a module was made, then called
         return calls[1]
     if len(calls) < MOST:
