@@ -17,7 +17,7 @@
 # - **The short way** ({minutes add_noise psnr DoubleConv UNet train denoise} minutes, {points add_noise psnr DoubleConv
 #   UNet train denoise} points): `add_noise`, `psnr`, `DoubleConv`, `UNet`, `train`, `denoise`, and of the text all but
 #   [](#eight_turns), [](#at_the_end) and [](#tiles). As long as `crops` waits, the training pieces come from a fixed
-#   grid. The hardest sections are marked *hard*.
+#   grid. The exercises that it leaves out are marked *long*, the hardest sections *hard*.
 
 # %%
 import math

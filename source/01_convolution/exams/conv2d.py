@@ -296,6 +296,110 @@ def leaves_slices_without_an_end(x, weight, bias=None, stride=1, padding=0):
     return _with_bias(out, bias)
 
 
+@conv2d.misconception("One row and one column are missing at the end: the last window that fits was dropped. The "
+                      "formula ends in + 1.")
+def drops_the_last_window(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride, padding)[:, :, :-1, :-1], bias)
+
+
+def _filtered_at(starts, x, weight, bias, stride, padding):
+    """What the filters find in the window at each start in `starts(length, window, step)`, border and all."""
+    bordered, (height, width) = _zero_border(x, padding), weight.shape[2:]
+    tops, lefts = (starts(*each) for each in zip(bordered.shape[2:], (height, width), _pair(stride), strict=True))
+    rows = [torch.stack([torch.einsum("ncij,ocij->no", bordered[:, :, i:i + height, j:j + width], weight)
+                         for j in lefts], -1) for i in tops]
+    return _with_bias(torch.stack(rows, -2), bias)
+
+
+@conv2d.misconception("A window that ends just at the picture's edge was left out: `range(0, size - kernel, stride)` "
+                      "stops before size − kernel, and there the last window may begin.")
+def stops_before_the_last_start(x, weight, bias=None, stride=1, padding=0):
+    return _filtered_at(lambda length, window, step: range(0, length - window, step), x, weight, bias, stride, padding)
+
+
+@conv2d.misconception("A window was begun every `stride` pixels to the very end of the picture, and the last ones are "
+                      "cut off there. Begin only where a whole window fits.")
+def begins_windows_to_the_end(x, weight, bias=None, stride=1, padding=0):
+    (height, width), bordered, (down, right) = weight.shape[2:], _zero_border(x, padding), _pair(stride)
+    wide = F.pad(bordered, (0, width - 1, 0, height - 1))
+    return _with_bias(_correlate(wide, weight, (down, right)), bias)
+
+
+@conv2d.misconception("`padding` was not used: your windows never hang over the border. Put that many zeros on all "
+                      "four sides first.")
+def ignores_the_padding(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride), bias)
+
+
+@conv2d.misconception("Of a pair for `stride` only the first number was used, for both directions. The second one is "
+                      "the step to the right.")
+def uses_the_first_stride(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, _pair(stride)[0], padding), bias)
+
+
+@conv2d.misconception("Of a pair for `padding` only the first number was used, on all four sides. The second one is "
+                      "for left and right.")
+def uses_the_first_padding(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride, _pair(padding)[0]), bias)
+
+
+@conv2d.misconception("Of each pair only the first number was used, for both directions. Rows and columns have a "
+                      "stride and a padding of their own.")
+def uses_the_first_of_each_pair(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, _pair(stride)[0], _pair(padding)[0]), bias)
+
+
+@conv2d.misconception("A border of half a kernel was added whatever `padding` says, as if every picture kept its "
+                      "size. Left out, `padding` is 0.")
+def keeps_the_size(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride, (weight.shape[2] // 2, weight.shape[3] // 2)), bias)
+
+
+@conv2d.misconception("The bias was subtracted. It is added.")
+def subtracts_the_bias(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride, padding), None if bias is None else -bias)
+
+
+@conv2d.misconception("The sum of all biases was added to every channel. Each output channel gets its own number "
+                      "alone.")
+def adds_all_biases(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride, padding), None if bias is None else bias.sum().expand_as(bias))
+
+
+@conv2d.misconception("The products were averaged over the window and the channels. They are added up: nothing "
+                      "divides.")
+def averages_the_products(x, weight, bias=None, stride=1, padding=0):
+    return _with_bias(_correlate(x, weight, stride, padding) / weight[0].numel(), bias)
+
+
+@conv2d.misconception("Each kernel was laid on its side: its rows met the columns of the window. Number (i, j) of the "
+                      "kernel meets number (i, j) of the window.")
+def lays_kernels_on_their_side(x, weight, bias=None, stride=1, padding=0):
+    weight = weight.mT if weight.shape[2] == weight.shape[3] else weight
+    return _with_bias(_correlate(x, weight, stride, padding), bias)
+
+
+@conv2d.misconception("The shape was forced with `reshape` or `view` while the result's dimensions were still (N, "
+                      "H′·W′, O). Bring O to the second place first (`permute`, `transpose`), then reshape.")
+def reshapes_without_permuting(x, weight, bias=None, stride=1, padding=0):
+    right = _correlate(x, weight, stride, padding)
+    return _with_bias(right.permute(0, 2, 3, 1).reshape(right.shape), bias)
+
+
+@conv2d.misconception("`bias` was used without asking whether there is one: left out it is None, and None has no "
+                      "elements.")
+def takes_none_for_a_bias(x, weight, bias=None, stride=1, padding=0):
+    return _correlate(x, weight, stride, padding) + bias[:, None, None]
+
+
+@conv2d.misconception("The places were counted without the border: the size has no `padding` in it, and windows are "
+                      "missing below and on the right. Count on (H + 2·padding) rows.")
+def counts_places_without_the_border(x, weight, bias=None, stride=1, padding=0):
+    height, width = (max((length - window) // step + 1, 0) for length, window, step in
+                     zip(x.shape[2:], weight.shape[2:], _pair(stride), strict=True))
+    return _with_bias(_correlate(x, weight, stride, padding)[:, :, :height, :width], bias)
+
+
 @conv2d.alternative
 def by_windows(x, weight, bias=None, stride=1, padding=0):
     out = _correlate(x, weight, stride, padding)

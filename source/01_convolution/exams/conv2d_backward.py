@@ -283,6 +283,43 @@ def averages_both_over_the_batch(grad_out, x, weight, stride=1, padding=0):
     return grad_x, grad_weight / len(x), grad_bias / len(x)
 
 
+@conv2d_backward.misconception("`grad_bias` comes from the first picture alone. All pictures share the bias: sum over "
+                               "the batch, too.")
+def takes_the_bias_of_the_first_picture(grad_out, x, weight, stride=1, padding=0):
+    return *_gradients_of_pytorch(grad_out, x, weight, stride, padding)[:2], grad_out[0].sum((1, 2))
+
+
+@conv2d_backward.misconception("`grad_bias` was summed over the channels and not over the batch: it has one number "
+                               "for each picture. The bias has one for each channel o.")
+def sums_the_bias_over_channels(grad_out, x, weight, stride=1, padding=0):
+    return *_gradients_of_pytorch(grad_out, x, weight, stride, padding)[:2], grad_out.sum((1, 2, 3))
+
+
+@conv2d_backward.misconception("All three gradients were divided by the size of the batch. Where a loss is a mean, "
+                               "`grad_out` has that division in it: add what comes from above.")
+def averages_all_over_the_batch(grad_out, x, weight, stride=1, padding=0):
+    return tuple(each / len(x) for each in _gradients_of_pytorch(grad_out, x, weight, stride, padding))
+
+
+@conv2d_backward.misconception("`grad_x` comes back from the first filter alone. Every filter saw `x`: sum over o.")
+def goes_back_through_the_first_filter(grad_out, x, weight, stride=1, padding=0):
+    _, *others = _gradients_of_pytorch(grad_out, x, weight, stride, padding)
+    return _grad_x(grad_out[:, :1], x, weight[:1], stride, padding), *others
+
+
+@conv2d_backward.misconception("`grad_x` has the right size, but twice the border was cut off above and on the left, "
+                               "and none below and on the right. It lies on all four sides: `padding` of it at each.")
+def cuts_the_border_at_the_start(grad_out, x, weight, stride=1, padding=0):
+    _, *others = _gradients_of_pytorch(grad_out, x, weight, stride, padding)
+    (height, width), bordered = _pair(padding), _spread(grad_out, weight, _bordered_size(x, padding), stride)
+    return bordered[:, :, 2 * height:, 2 * width:], *others
+
+
+@conv2d_backward.misconception("`grad_x` does not know the weight, as if it were all ones. By the chain rule each "
+                               "gradient goes back times the weight that `x` met.")
+def goes_back_without_the_weight(grad_out, x, weight, stride=1, padding=0):
+    return _gradients_of_pytorch(grad_out, x, torch.ones_like(weight), stride, padding)
+
 
 @conv2d_backward.alternative
 def kernel_place_by_place(grad_out, x, weight, stride=1, padding=0):

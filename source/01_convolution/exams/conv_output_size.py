@@ -233,6 +233,24 @@ def exchanges_stride_and_padding(size, kernel_size, padding=0, stride=1, dilatio
     return raises_nothing(size, kernel_size, stride, padding, dilation)
 
 
+@conv_output_size.misconception("Where no window fits, a size of 1 came out, as by `max(1, …)`. Such a layer cannot "
+                                "be: raise ValueError.")
+def gives_one_at_least(size, kernel_size, stride=1, padding=0, dilation=1):
+    return max(1, (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1)
+
+
+@conv_output_size.misconception("Where no window fits, None came out, and nobody is stopped by it. Raise ValueError.")
+def gives_none(size, kernel_size, stride=1, padding=0, dilation=1):
+    count = (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
+    return count if count > 0 else None
+
+
+@conv_output_size.misconception("The padding was counted four times. One `padding` lies on each side: 2·padding in "
+                                "all.")
+def pads_four_times(size, kernel_size, stride=1, padding=0, dilation=1):
+    return _count_starts(size, kernel_size, stride, 2 * padding, dilation)
+
+
 @conv_output_size.alternative
 def counts_with_a_range(size, kernel_size, stride=1, padding=0, dilation=1):
     count = len(range(0, size + 2 * padding - dilation * (kernel_size - 1), stride))

@@ -139,7 +139,7 @@ def always_counts_a_bias(in_channels, out_channels, kernel_size, out_size, group
     return _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, True)
 
 
-@count_cost.misconception("The biases were never counted: by default each filter has one.")
+@count_cost.misconception("The biases were not counted where `bias` is left out: by default each filter has one.")
 def never_counts_a_bias(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
     _check_groups(in_channels, out_channels, groups)
     return _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, False)
@@ -277,6 +277,29 @@ def divides_the_macs_again(in_channels, out_channels, kernel_size, out_size, gro
     _check_groups(in_channels, out_channels, groups)
     parameters, macs = _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)
     return parameters, macs // groups
+
+
+@count_cost.misconception("The biases were divided by `groups`. Every filter has one, and there are `out_channels` "
+                          "filters, whatever the groups.")
+def divides_the_biases(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    weights, multiplications = _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, False)
+    return weights + out_channels // groups * bias, multiplications
+
+
+@count_cost.misconception("A pair stopped the function: it squares `kernel_size` or `out_size`, and a pair has no "
+                          "square. Turn a single number into a pair first, and multiply the two.", literal=True)
+def squares_a_pair(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    _check_groups(in_channels, out_channels, groups)
+    weights = out_channels * (in_channels // groups) * kernel_size**2
+    return weights + out_channels * bias, weights * out_size**2
+
+
+@count_cost.misconception("An `assert` refused the groups, which raises an AssertionError. The task wants `raise "
+                          "ValueError(...)`: an assert is for what can never happen.", literal=True)
+def asserts_the_groups(in_channels, out_channels, kernel_size, out_size, groups=1, bias=True):
+    assert in_channels % groups == 0 and out_channels % groups == 0
+    return _cost_by_formula(in_channels, out_channels, kernel_size, out_size, groups, bias)
 
 
 @count_cost.alternative

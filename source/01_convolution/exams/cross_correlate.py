@@ -192,6 +192,44 @@ def divides_by_the_kernels_sum(image, kernel):
     return _correlate_image_by_windows(image, kernel) / kernel.sum()
 
 
+@cross_correlate.misconception("Windows were begun at places where they hang over the edge, and no longer fit the "
+                               "kernel. On n numbers a kernel of k fits at n − k + 1 places.")
+def begins_where_no_window_fits(image, kernel):
+    height, width = kernel.shape
+    return torch.stack([torch.stack([(image[p:p + height, q:q + width] * kernel).sum() for q in range(image.shape[1])])
+                        for p in range(image.shape[0])])
+
+
+@cross_correlate.misconception("The result was made one row and one column too small, and an index ran over its end. "
+                               "On n numbers a kernel of k fits at n − k + 1 places: the + 1 is missing.")
+def makes_the_result_too_small(image, kernel):
+    height, width = kernel.shape
+    result = torch.zeros(image.shape[0] - height, image.shape[1] - width)
+    for p in range(image.shape[0] - height + 1):
+        for q in range(image.shape[1] - width + 1):
+            result[p, q] = (image[p:p + height, q:q + width] * kernel).sum()
+    return result
+
+
+@cross_correlate.misconception("The window and the kernel were added where they should be multiplied: number by "
+                               "number, `*`, and then the sum of all products.")
+def adds_window_and_kernel(image, kernel):
+    return _correlate_image(image, torch.ones_like(kernel)) + kernel.sum()
+
+
+@cross_correlate.misconception("The largest product was kept. All products of a window are added up.")
+def keeps_the_largest_product(image, kernel):
+    windows = image.unfold(0, kernel.shape[0], 1).unfold(1, kernel.shape[1], 1)
+    return (windows * kernel).amax((2, 3))
+
+
+@cross_correlate.misconception("The sum was never set back to 0: each place holds also all the sums before it. Begin "
+                               "anew at every place.")
+def never_begins_anew(image, kernel):
+    right = _correlate_image(image, kernel)
+    return right.flatten().cumsum(0).reshape(right.shape)
+
+
 @cross_correlate.alternative
 def into_a_float32_buffer(image, kernel):
     out = torch.zeros(image.shape[0] - kernel.shape[0] + 1, image.shape[1] - kernel.shape[1] + 1)

@@ -114,6 +114,17 @@ def gives_scharrs_kernels():
     return torch.stack([across, across.T])[:, None]
 
 
+@edge_kernels.misconception("The kernels were divided by 4. The task wants the numbers 0, ±1 and ±2.")
+def divides_by_four():
+    return _sobel() / 4
+
+
+@edge_kernels.misconception("These are Laplace kernels, −4 amid four ones: they answer to edges of all directions "
+                            "alike. Sobel's compare one side with the other.")
+def gives_laplace_kernels():
+    return torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).expand(2, 1, 3, 3).clone()
+
+
 @edge_kernels.alternative
 def with_the_other_sign():
     return -_sobel()

@@ -246,6 +246,32 @@ def hands_over_a_flat_row(f, x, eps=1e-6):
     return _differences(f, flat, lambda move: (f(flat + move) - f(flat - move)) / (2 * eps), eps).reshape(x.shape)
 
 
+@numerical_gradient.misconception("`/ 2 * eps` divides by 2 and then multiplies by eps. Brackets are missing: divide "
+                                  "by (2 * eps).")
+def multiplies_by_eps(f, x, eps=1e-6):
+    return _central(f, x, eps) * eps**2
+
+
+@numerical_gradient.misconception("Each number was moved by half of `eps`, up and down. The step is `eps` to each "
+                                  "side, and 2·eps from end to end.")
+def moves_by_half_of_eps(f, x, eps=1e-6):
+    return _central(f, x, eps / 2)
+
+
+@numerical_gradient.misconception("After the move up by eps, the move down by eps only led back to x: the difference "
+                                  "is one-sided, and was divided by 2·eps. From up to down there are two steps.")
+def moves_down_once(f, x, eps=1e-6):
+    x = x.detach().double()
+    return _differences(f, x, lambda move: (f(x + move) - f(x)) / (2 * eps), eps)
+
+
+@numerical_gradient.misconception("f(x + eps) and f(x − eps) came out alike, so that all slopes are 0: both were "
+                                  "asked of one tensor. `y = x` is a second name, no copy; `x.clone()` makes one.")
+def asks_one_tensor_twice(f, x, eps=1e-6):
+    x = x.detach().double()
+    return 0 * _central(f, x, eps)
+
+
 @numerical_gradient.alternative
 def number_by_number(f, x, eps=1e-6):
     moved = x.detach().to(torch.float64).clone(memory_format=torch.contiguous_format)

@@ -194,6 +194,37 @@ def gives_a_float(layers):
     return float(_extent_of_what_is_seen(layers))
 
 
+@receptive_field.misconception("`receptive_field([])` is not 1 in your code. Without a layer an output is one pixel "
+                               "of the picture, and sees itself.", literal=True)
+def sees_nothing_without_layers(layers):
+    return _extent_of_what_is_seen(layers) if layers else 0
+
+
+@receptive_field.misconception("The list was taken to have a first layer, and an empty one stopped the function. "
+                               "Begin with a view of 1, and let every layer widen it.", literal=True)
+def wants_a_first_layer(layers):
+    layers[0]
+    return _extent_of_what_is_seen(layers)
+
+
+@receptive_field.misconception("Of all strides before a layer only the largest was used. They multiply: after strides "
+                               "2, 2 and 2 one step is worth 8 pixels.")
+def uses_the_largest_stride(layers):
+    view, step = 1, 1
+    for kernel_size, stride, dilation in layers:
+        view, step = view + dilation * (kernel_size - 1) * step, max(step, stride)
+    return view
+
+
+@receptive_field.misconception("The dilation was added to the kernel's size once. Each of its kernel_size − 1 gaps "
+                               "grows by dilation − 1.")
+def adds_the_dilation_once(layers):
+    view, step = 1, 1
+    for kernel_size, stride, dilation in layers:
+        view, step = view + (kernel_size + dilation - 2) * step, step * stride
+    return view
+
+
 @receptive_field.alternative
 def grows_by_jumps(layers):
     field = jump = 1

@@ -194,6 +194,63 @@ def divides_the_places(x, kernel_size, stride=1, padding=0):
     return _columns(windows[:, :, ::down, ::right][:, :, :height, :width])
 
 
+@unfold.misconception("Of a pair for `stride` only the first number was used, for both directions. The second one is "
+                      "the step to the right.")
+def unfolds_with_the_first_stride(x, kernel_size, stride=1, padding=0):
+    return _columns(_windows(x, kernel_size, _pair(stride)[0], padding))
+
+
+@unfold.misconception("Of a pair for `padding` only the first number was used, on all four sides. The second one is "
+                      "for left and right.")
+def unfolds_with_the_first_padding(x, kernel_size, stride=1, padding=0):
+    return _columns(_windows(x, kernel_size, stride, _pair(padding)[0]))
+
+
+@unfold.misconception("Left out, the stride is the kernel's size in your code. That is pooling's default; here it is "
+                      "1.")
+def unfolds_side_by_side(x, kernel_size, stride=None, padding=0):
+    return _columns(_windows(x, kernel_size, kernel_size if stride is None else stride, padding))
+
+
+@unfold.misconception("All zeros of the border were put below and on the right: the size is right, the windows are "
+                      "shifted. `padding` goes on all four sides.")
+def unfolds_with_the_border_at_the_end(x, kernel_size, stride=1, padding=0):
+    height, width = _pair(padding)
+    return _columns(_windows(F.pad(x, (0, 2 * width, 0, 2 * height)), kernel_size, stride))
+
+
+@unfold.misconception("The border repeats the picture's edge. `padding` means zeros here.")
+def unfolds_with_a_repeated_edge(x, kernel_size, stride=1, padding=0):
+    height, width = _pair(padding)
+    return _columns(_windows(F.pad(x, (width, width, height, height), mode="replicate"), kernel_size, stride))
+
+
+@unfold.misconception("Height and width of the window are exchanged: `kernel_size` is (height, width).")
+def unfolds_with_exchanged_windows(x, kernel_size, stride=1, padding=0):
+    return _columns(_windows(x, _pair(kernel_size)[::-1], stride, padding))
+
+
+@unfold.misconception("A last window that hangs over the edge was kept (rounded up where it is rounded down). A last "
+                      "step that leads off the picture is left out.")
+def unfolds_what_hangs_over(x, kernel_size, stride=1, padding=0):
+    bordered = _zero_border(x, padding)
+    more = [(window - size) % step for size, window, step in
+            zip(bordered.shape[2:], _pair(kernel_size), _pair(stride), strict=True)]
+    return _columns(_windows(F.pad(bordered, (0, more[1], 0, more[0])), kernel_size, stride))
+
+
+@unfold.misconception("The slices of `x` have no end. Here they differ in length and cannot be stacked. Place "
+                      "(i, j) meets just H′·W′ pixels: a slice from i in steps of the stride, H′ long.")
+def leaves_slices_without_an_end(x, kernel_size, stride=1, padding=0):
+    (tall, wide), (down, right), bordered = _pair(kernel_size), _pair(stride), _zero_border(x, padding)
+    places = [bordered[:, :, i::down, j::right].flatten(2) for i in range(tall) for j in range(wide)]
+    return torch.stack(places, dim=2).flatten(1, 2)
+
+
+@unfold.misconception("The code counts on three channels, as in `range(3)`. There may be any number: ask `x.shape[1]`.")
+def unfolds_three_channels(x, kernel_size, stride=1, padding=0):
+    return torch.cat([_columns(_windows(x[:, c:c + 1], kernel_size, stride, padding)) for c in range(3)], 1)
+
 
 @unfold.alternative
 def stacks_places(x, kernel_size, stride=1, padding=0):

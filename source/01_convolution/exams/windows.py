@@ -199,6 +199,30 @@ def steps_from_pixel_to_pixel_by_one(x, kernel_size, stride=1):
     return _strided(x, kernel_size, stride, steps=(*x.stride()[:3], 1))
 
 
+@windows.misconception("Left out, the stride is the window's size in your code. That is pooling's default; here it is "
+                       "1.")
+def cuts_windows_side_by_side(x, kernel_size, stride=None):
+    return _strided(x, kernel_size, kernel_size if stride is None else stride)
+
+
+@windows.misconception("Of a pair for `stride` only the first number was used, for both directions. The second one is "
+                       "the step to the right.")
+def takes_the_first_stride(x, kernel_size, stride=1):
+    return _strided(x, kernel_size, _pair(stride)[0])
+
+
+@windows.misconception("The picture was taken to be square: the places to the right were counted by its height. Count "
+                       "them by `x.shape[3]`.")
+def takes_pictures_to_be_square(x, kernel_size, stride=1):
+    places = (x.shape[2] - _pair(kernel_size)[0]) // _pair(stride)[0] + 1
+    return _strided(x, kernel_size, stride, count=(places, places))
+
+
+@windows.misconception("Only the first picture of the batch was cut into windows. The result has as many pictures as "
+                       "`x`.")
+def cuts_the_first_picture(x, kernel_size, stride=1):
+    return _strided(x[:1], kernel_size, stride)
+
 
 @windows.alternative
 def one_direction_after_the_other(x, kernel_size, stride=1):

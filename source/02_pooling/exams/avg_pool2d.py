@@ -253,6 +253,149 @@ def avg_keeps_the_largest(x, kernel_size, stride=None, padding=0, count_include_
     return _windows(x, kernel_size, stride, padding).amax((-2, -1))
 
 
+def _avg_at(starts, x, kernel_size, stride, padding, count_include_pad, by_what_is_there=False):
+    """The mean of what lies in the window, for every start in `starts(length, window, step, border)`."""
+    kernel, border = _pair(kernel_size), _pair(padding)
+    tops, lefts = (starts(length, *each) for length, *each in zip(
+        x.shape[2:], kernel, _pair(kernel_size if stride is None else stride), border, strict=True))
+    picture, inside = (F.pad(each, (border[1], border[1], border[0], border[0])) for each in (x, torch.ones_like(x)))
+
+    def mean(top, left):
+        window, places = (each[:, :, top:top + kernel[0], left:left + kernel[1]] for each in (picture, inside))
+        if not count_include_pad:
+            return window.sum((2, 3)) / places.sum((2, 3))
+        return window.mean((2, 3)) if by_what_is_there else window.sum((2, 3)) / (kernel[0] * kernel[1])
+
+    return torch.stack([torch.stack([mean(top, left) for left in lefts], -1) for top in tops], -2)
+
+
+@avg_pool2d.misconception(
+    "A window was begun every `stride` pixels to the very end of the bordered picture, and the last ones are cut off "
+    "there. Begin only where a whole window fits: up to H + 2·padding − kernel.")
+def avg_begins_windows_to_the_end(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_at(lambda length, window, step, border: range(0, length + 2 * border, step),
+                   x, kernel_size, stride, padding, count_include_pad, by_what_is_there=True)
+
+
+@avg_pool2d.misconception(
+    "Windows were begun every `stride` pixels to the very end of the picture; the last ones are cut off, and yet were "
+    "divided by kH·kW. Begin only where a whole window fits.")
+def avg_begins_windows_to_the_end_and_divides_by_all(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_at(lambda length, window, step, border: range(0, length + 2 * border, step),
+                   x, kernel_size, stride, padding, count_include_pad)
+
+
+@avg_pool2d.misconception(
+    "A window was begun at every `stride`-th of the H rows and W columns, whether it fits or not: some are cut off. "
+    "Begin where a whole window fits, border and all.")
+def avg_begins_windows_by_the_pictures_size(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_at(lambda length, window, step, border: range(0, length, step),
+                   x, kernel_size, stride, padding, count_include_pad, by_what_is_there=True)
+
+
+@avg_pool2d.misconception(
+    "A window that ends just at the border's edge was left out. The last one may begin at H + 2·padding − kernel, and "
+    "`range(0, H + 2·padding − kernel)` stops before.")
+def avg_stops_before_the_last_start(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_at(lambda length, window, step, border: range(0, length + 2 * border - window, step),
+                   x, kernel_size, stride, padding, count_include_pad)
+
+
+@avg_pool2d.misconception(
+    "Your loop begins more windows than fit, and ran over the end of the result (IndexError). Loop over the places of "
+    "the result: (size + 2·padding − kernel) // stride + 1 of them.")
+def avg_loops_over_more_than_fits(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    (kh, kw), (sh, sw), (ph, pw) = _pair(kernel_size), _pair(kernel_size if stride is None else stride), _pair(padding)
+    x = F.pad(x, (pw, pw, ph, ph))
+    result = x.new_zeros(*x.shape[:2], (x.shape[2] - kh) // sh + 1, (x.shape[3] - kw) // sw + 1)
+    for row in range(0, x.shape[2], sh):
+        for column in range(0, x.shape[3], sw):
+            result[:, :, row // sh, column // sw] = x[:, :, row:row + kh, column:column + kw].mean((2, 3))
+    return result
+
+
+@avg_pool2d.misconception(
+    "The output has H // stride rows, as if every pixel could start a window. The last window must still fit: the "
+    "kernel's size belongs in the formula.")
+def avg_forgets_the_kernel_in_the_size(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_at(lambda length, window, step, border: range(0, (length + 2 * border) // step * step, step),
+                   x, kernel_size, stride, padding, count_include_pad, by_what_is_there=True)
+
+
+@avg_pool2d.misconception(
+    "The stride was ignored: the picture was cut into tiles as large as the kernel. Where a stride is given, the "
+    "window moves by that, and windows overlap or leave gaps.")
+def avg_cuts_into_tiles(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_pool2d(x, kernel_size, None, padding, count_include_pad)
+
+
+@avg_pool2d.misconception(
+    "Without a stride your window always moves by 2. Two is right for a 2×2 window alone: the stride is the kernel's "
+    "size.")
+def avg_moves_by_two(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_pool2d(x, kernel_size, 2 if stride is None else stride, padding, count_include_pad)
+
+
+@avg_pool2d.misconception(
+    "Without a stride both directions moved by the kernel's height. A 4×3 window that tiles the picture moves 4 down "
+    "and 3 to the right.")
+def avg_moves_by_the_height(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return _avg_pool2d(x, kernel_size, _pair(kernel_size)[0] if stride is None else stride, padding, count_include_pad)
+
+
+@avg_pool2d.misconception(
+    "Of each pair only the first number was used, for both directions. Rows and columns have a kernel size, a stride "
+    "and a padding of their own.")
+def avg_uses_the_first_of_a_pair(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    kernel_size, stride, padding = (_pair(each)[0] for each in (
+        kernel_size, kernel_size if stride is None else stride, padding))
+    sums = _windows(x, kernel_size, stride, padding).sum((-2, -1))
+    if count_include_pad:
+        return sums / kernel_size**2
+    return sums / _windows(torch.ones_like(x), kernel_size, stride, padding).sum((-2, -1))
+
+
+@avg_pool2d.misconception(
+    "Height and width of the window are exchanged. `kernel_size` is (height, width).")
+def avg_exchanges_the_kernel(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    stride, (kw, kh) = kernel_size if stride is None else stride, _pair(kernel_size)
+    sums = _windows(x, (kh, kw), stride, padding).sum((-2, -1))
+    if count_include_pad:
+        return sums / (kh * kw)
+    return sums / _windows(torch.ones_like(x), (kh, kw), stride, padding).sum((-2, -1))
+
+
+@avg_pool2d.misconception(
+    "The border counts at the top and left alone: it was added only there, or the size has `padding` once. It goes on "
+    "all four sides; the formula for the size has 2·padding.")
+def avg_pads_one_side(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    ph, pw = _pair(padding)
+    picture, inside = (F.pad(each, (pw, 0, ph, 0)) for each in (x, torch.ones_like(x)))
+    windows = _windows(picture, kernel_size, stride)
+    if count_include_pad:
+        return windows.mean((-2, -1))
+    return windows.sum((-2, -1)) / _windows(inside, kernel_size, stride).sum((-2, -1))
+
+
+@avg_pool2d.misconception(
+    "All of the border was added at the bottom and right: the size is right, the windows are shifted. Half of it "
+    "belongs to the top and left.")
+def avg_pads_at_the_end(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    ph, pw = _pair(padding)
+    picture, inside = (F.pad(each, (0, 2 * pw, 0, 2 * ph)) for each in (x, torch.ones_like(x)))
+    windows = _windows(picture, kernel_size, stride)
+    if count_include_pad:
+        return windows.mean((-2, -1))
+    return windows.sum((-2, -1)) / _windows(inside, kernel_size, stride).sum((-2, -1))
+
+
+@avg_pool2d.misconception(
+    "The sum was divided by the kernel's height alone (`kernel_size`, not its square). A window of kH × kW has kH·kW "
+    "places.")
+def avg_divides_by_one_side(x, kernel_size, stride=None, padding=0, count_include_pad=True):
+    factor = _pair(kernel_size)[1] if count_include_pad else 1
+    return _avg_pool2d(x, kernel_size, stride, padding, count_include_pad) * factor
+
 
 @avg_pool2d.alternative
 def avg_window_by_window(x, kernel_size, stride=None, padding=0, count_include_pad=True):

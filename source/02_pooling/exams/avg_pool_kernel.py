@@ -115,6 +115,36 @@ def kernel_of_numbers_alone(channels, kernel_size):
     return torch.ones(channels, 1, kernel_size, kernel_size) / kernel_size**2
 
 
+@avg_pool_kernel.misconception(
+    "The share is 1/kH, from one side of the window. A window of kH × kW has kH·kW places, and 3×3 makes nine.")
+def kernel_divides_by_one_side(channels, kernel_size):
+    kh, kw = _pair(kernel_size)
+    return torch.full((channels, 1, kh, kw), 1 / kh)
+
+
+@avg_pool_kernel.misconception(
+    "All weights are 0: `//` drops the fraction, and `1 // 9` is 0. A share is a fraction, and wants `/`.")
+def kernel_drops_the_fraction(channels, kernel_size):
+    kh, kw = _pair(kernel_size)
+    return torch.full((channels, 1, kh, kw), 1 // (kh * kw))
+
+
+@avg_pool_kernel.misconception(
+    "Your weight has three axes, (channels, kH, kW). A convolution's has four: the second one, in_channels / groups, "
+    "is 1.")
+def kernel_of_three_axes(channels, kernel_size):
+    kh, kw = _pair(kernel_size)
+    return torch.full((channels, kh, kw), 1 / (kh * kw))
+
+
+@avg_pool_kernel.misconception(
+    "There is one kernel for all channels, (1, 1, kH, kW). With `groups=channels` each channel has a kernel of its "
+    "own.")
+def kernel_for_all_channels(channels, kernel_size):
+    kh, kw = _pair(kernel_size)
+    return torch.full((1, 1, kh, kw), 1 / (kh * kw))
+
+
 @avg_pool_kernel.alternative
 def kernel_from_ones(channels, kernel_size):
     weight = torch.ones(channels, 1, *_pair(kernel_size))

@@ -163,6 +163,46 @@ def goes_round_the_border(x, stride=2):
     return _depthwise(_mirrored(x, "circular"), _binomial(x), stride)
 
 
+@blur_pool2d.misconception("Only down the columns the picture was blurred; along the rows every pixel stands alone. "
+                           "The table is 1, 2, 1 in both directions.")
+def blurs_down_the_columns_alone(x, stride=2):
+    column = torch.tensor([[0, 1, 0], [0, 2, 0], [0, 1, 0]], dtype=x.dtype) / 4
+    return _with(column, x, stride)
+
+
+@blur_pool2d.misconception("The weights were divided by 4 in all. That is the sum of 1, 2, 1; the whole table adds up "
+                           "to 16.")
+def divides_by_four(x, stride=2):
+    return 4 * _blurred(x, stride)
+
+
+@blur_pool2d.misconception("Of a pair for `stride` only the first number was used, for both directions. The second one "
+                           "is the step to the right.")
+def uses_the_first_step_alone(x, stride=2):
+    return _blurred(x, _pair(stride)[0])
+
+
+@blur_pool2d.misconception("Left out, the stride is 1 in your code: no pixel is dropped. The signature's default is 2.")
+def drops_nothing_by_default(x, stride=1):
+    return _blurred(x, stride)
+
+
+@blur_pool2d.misconception("The stride was used to the right alone; downwards the window still moves by one pixel.")
+def steps_to_the_right_alone(x, stride=2):
+    return _blurred(x, (1, _pair(stride)[1]))
+
+
+@blur_pool2d.misconception("Beyond the border there is nothing: each mean was divided by the weights that met a pixel. "
+                           "Mirrored pixels count like all others.")
+def leaves_the_border_out(x, stride=2):
+    sums, weights = (_depthwise(F.pad(each, (1, 1, 1, 1)), _binomial(x), stride) for each in (x, torch.ones_like(x)))
+    return sums / weights
+
+
+@blur_pool2d.misconception("The whole border was put below and on the right. One mirrored pixel belongs on each side.")
+def mirrors_at_the_end_alone(x, stride=2):
+    return _depthwise(F.pad(x, (0, 2, 0, 2), mode="reflect"), _binomial(x), stride)
+
 
 @blur_pool2d.alternative
 def rows_then_columns(x, stride=2):

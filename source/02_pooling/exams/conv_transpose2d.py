@@ -317,6 +317,77 @@ def stamps_side_by_side(x, weight, stride=1, padding=0):
     return result[:, :, ph:result.shape[2] - ph, pw:result.shape[3] - pw]
 
 
+@conv_transpose2d.misconception(
+    "Of a pair for `stride` only the first number was used, for both directions. The second one is the step to the "
+    "right.")
+def stamps_use_the_first_stride(x, weight, stride=1, padding=0):
+    return _stamped(x, weight, _pair(stride)[0], padding)
+
+
+@conv_transpose2d.misconception(
+    "Of a pair for `padding` only the first number was used, on all four sides. The second one is cut off left and "
+    "right.")
+def stamps_use_the_first_padding(x, weight, stride=1, padding=0):
+    return _stamped(x, weight, stride, _pair(padding)[0])
+
+
+@conv_transpose2d.misconception(
+    "The input channels were averaged. Their stamps add up: nothing divides by the number of channels.")
+def stamps_average_the_channels(x, weight, stride=1, padding=0):
+    return _stamped(x, weight, stride, padding) / x.shape[1]
+
+
+@conv_transpose2d.misconception(
+    "Each kernel was laid on its side, rows and columns exchanged. A stamp shows the kernel as it is.")
+def stamps_lie_on_their_side(x, weight, stride=1, padding=0):
+    return _stamped(x, weight.mT, stride, padding)
+
+
+@conv_transpose2d.misconception(
+    "Twice the padding was cut off at each side. Cut `padding` at each of the four sides: 2·padding of each size.")
+def stamps_cut_twice(x, weight, stride=1, padding=0):
+    ph, pw = _pair(padding)
+    return _stamped(x, weight, stride, (2 * ph, 2 * pw))
+
+
+@conv_transpose2d.misconception(
+    "Your result has s − 1 rows and columns too many at the end: zeros were put behind the last pixel, too. They "
+    "belong between the pixels: (H − 1)·s + 1 places in all.")
+def stamps_with_zeros_behind_the_last_pixel(x, weight, stride=1, padding=0):
+    (sh, sw), (ph, pw) = _pair(stride), _pair(padding)
+    result = F.pad(_stamped(x, weight, stride), (0, sw - 1, 0, sh - 1))
+    return result[:, :, ph:result.shape[2] - ph, pw:result.shape[3] - pw]
+
+
+@conv_transpose2d.misconception(
+    "The kernel slid over the spread picture without a border of kH − 1 and kW − 1 zeros: stamps that hang over its "
+    "edge are missing. All stamps together take (H − 1)·s + kH rows.")
+def stamps_only_inside(x, weight, stride=1, padding=0):
+    (sh, sw), (ph, pw), (kh, kw) = _pair(stride), _pair(padding), weight.shape[2:]
+    spread = x.new_zeros(*x.shape[:2], (x.shape[2] - 1) * sh + 1, (x.shape[3] - 1) * sw + 1)
+    spread[:, :, ::sh, ::sw] = x
+    windows = F.pad(spread, (pw, pw, ph, ph)).unfold(2, kh, 1).unfold(3, kw, 1)
+    return torch.einsum("nihwab,ioab->nohw", windows, weight.flip((2, 3)))
+
+
+@conv_transpose2d.misconception(
+    "Only the last input channel is left: each one's stamps replaced those of the one before. They add up.")
+def stamps_the_last_channel(x, weight, stride=1, padding=0):
+    return _stamped(x[:, -1:], weight[-1:], stride, padding)
+
+
+@conv_transpose2d.misconception(
+    "The padding was cut off at the bottom and right alone. Cut it off at all four sides.")
+def stamps_cut_the_other_side(x, weight, stride=1, padding=0):
+    (ph, pw), result = _pair(padding), _stamped(x, weight, stride)
+    return result[:, :, :result.shape[2] - ph, :result.shape[3] - pw]
+
+
+@conv_transpose2d.misconception("Only the first picture of the batch was stamped. The result has as many pictures as "
+                                "`x`.")
+def stamps_the_first_picture(x, weight, stride=1, padding=0):
+    return _stamped(x[:1], weight, stride, padding)
+
 
 @conv_transpose2d.alternative
 def stamps_pixel_by_pixel(x, weight, stride=1, padding=0):

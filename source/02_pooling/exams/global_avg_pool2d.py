@@ -114,6 +114,36 @@ def global_in_float32(x):
     return x.float().mean((2, 3))
 
 
+@global_avg_pool2d.misconception(
+    "The sum was divided by W². The number of pixels is H·W; the two agree on square pictures alone.")
+def global_divides_by_the_width_squared(x):
+    return x.sum((2, 3)) / x.shape[3] ** 2
+
+
+@global_avg_pool2d.misconception(
+    "The sum was divided by how many numbers the whole batch has (`x.numel()`). One channel of one picture has H·W.")
+def global_divides_by_everything(x):
+    return x.sum((2, 3)) / x.numel()
+
+
+@global_avg_pool2d.misconception(
+    "You averaged over dimensions 1 and 2, channels and rows. Rows and columns are dimensions 2 and 3.")
+def global_averages_channels_and_rows(x):
+    return x.mean((1, 2))
+
+
+@global_avg_pool2d.misconception(
+    "You averaged over dimensions 0 and 1, pictures and channels. Rows and columns are dimensions 2 and 3.")
+def global_averages_pictures_and_channels(x):
+    return x.mean((0, 1))
+
+
+@global_avg_pool2d.misconception(
+    "The result is transposed: yours is (C, N), with the channels first.")
+def global_puts_channels_first(x):
+    return x.mean((2, 3)).T
+
+
 @global_avg_pool2d.alternative
 def global_by_flattening(x):
     return x.flatten(2).mean(-1)

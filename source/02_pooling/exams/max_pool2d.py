@@ -8,6 +8,11 @@ from convcraft.exam import aspect, exercise, habits, ops
 from .shared import _HOUSE_RULES, _pair, _windows
 
 
+def _in_units(result, unit):
+    """A tensor counted in units so large that every number that is merely small comes out as 0."""
+    return {f"in units of {unit:g}": result / unit} if isinstance(result, torch.Tensor) else result
+
+
 @exercise(points=15, reference=F.max_pool2d, bans=ops.POOLING)
 def max_pool2d(impl, draw):
     yield aspect("values",
@@ -32,7 +37,7 @@ def max_pool2d(impl, draw):
     yield aspect("border",
                  "An empty place never wins, however small the numbers in the window are.",
                  lambda: [impl(draw.normal(2, 3, 7, 9) - 5, 3, 2, 1),
-                          impl((draw.normal(2, 3, 6, 6) - 7) * 1e12, 2, 2, 1),
+                          _in_units(impl(draw.uniform(2, 3, 6, 6, low=-3, high=1) * 1e38, 2, 2, 1), 1e38),
                           impl(draw.normal(2, 2, 5, 6).clamp(max=0), 3, 1, 1)])
     yield habits(_HOUSE_RULES, impl, lambda: (draw.distinct(2, 3, 6, 6) - 1, 2),
                  further=lambda: (draw.distinct(1, 2, 7, 7) + 4, 3, 2, 1))  # above 0: what pads is another aspect's
@@ -46,8 +51,8 @@ def pads_max_with_zeros(x, kernel_size, stride=None, padding=0):
 
 
 @max_pool2d.misconception(
-    "The border was padded with a number that is merely very small, such as −1e9. Somewhere values are smaller still,"
-    " and then the padding wins. One float is below all others.")
+    "The border was padded with a number that is merely very small, such as −1000 or −1e9. Somewhere values are "
+    "smaller still, and then the padding wins. One float is below all others.")
 def pads_max_with_a_small_number(x, kernel_size, stride=None, padding=0):
     return _windows(x, kernel_size, stride, padding, fill=-1e9).amax((-2, -1))
 
@@ -273,6 +278,95 @@ def max_takes_zeros_for_the_border(x, kernel_size, stride=None, padding=0):
 def max_gives_the_places(x, kernel_size, stride=None, padding=0):
     return _windows(x, kernel_size, stride, padding, fill=float("-inf")).flatten(-2).argmax(-1)
 
+
+@max_pool2d.misconception(
+    "The search for the largest value began at a number that is merely very small, as −1e9. Where all values are "
+    "smaller still, it wins. Begin with −∞, or with a value of the window.")
+def max_begins_at_a_small_number(x, kernel_size, stride=None, padding=0):
+    return F.max_pool2d(x, kernel_size, stride, padding).clamp_min(-1e9)
+
+
+def _max_at(starts, x, kernel_size, stride, padding):
+    """The largest value of what lies in the window, for every start in `starts(length, window, step, border)`."""
+    kernel, border = _pair(kernel_size), _pair(padding)
+    tops, lefts = (starts(length, *each) for length, *each in zip(
+        x.shape[2:], kernel, _pair(kernel_size if stride is None else stride), border, strict=True))
+    x = F.pad(x, (border[1], border[1], border[0], border[0]), value=float("-inf"))
+    rows = [torch.stack([x[:, :, top:top + kernel[0], left:left + kernel[1]].amax((2, 3)) for left in lefts], -1)
+            for top in tops]
+    return torch.stack(rows, -2)
+
+
+@max_pool2d.misconception(
+    "A window was begun every `stride` pixels to the very end of the bordered picture, and the last ones are cut off "
+    "there. Begin only where a whole window fits: up to H + 2·padding − kernel.")
+def max_begins_windows_to_the_end(x, kernel_size, stride=None, padding=0):
+    return _max_at(lambda length, window, step, border: range(0, length + 2 * border, step),
+                   x, kernel_size, stride, padding)
+
+
+@max_pool2d.misconception(
+    "A window was begun at every `stride`-th of the H rows and W columns, whether it fits or not: some are cut off. "
+    "Begin where a whole window fits, border and all.")
+def max_begins_windows_by_the_pictures_size(x, kernel_size, stride=None, padding=0):
+    return _max_at(lambda length, window, step, border: range(0, length, step), x, kernel_size, stride, padding)
+
+
+@max_pool2d.misconception(
+    "A window that ends just at the border's edge was left out. The last one may begin at H + 2·padding − kernel, and "
+    "`range(0, H + 2·padding − kernel)` stops before.")
+def max_stops_before_the_last_start(x, kernel_size, stride=None, padding=0):
+    return _max_at(lambda length, window, step, border: range(0, length + 2 * border - window, step),
+                   x, kernel_size, stride, padding)
+
+
+@max_pool2d.misconception(
+    "Your loop begins more windows than fit, and ran over the end of the result (IndexError). Loop over the places of "
+    "the result: (size + 2·padding − kernel) // stride + 1 of them.")
+def max_loops_over_more_than_fits(x, kernel_size, stride=None, padding=0):
+    (kh, kw), (sh, sw), (ph, pw) = _pair(kernel_size), _pair(kernel_size if stride is None else stride), _pair(padding)
+    x = F.pad(x, (pw, pw, ph, ph), value=float("-inf"))
+    result = x.new_zeros(*x.shape[:2], (x.shape[2] - kh) // sh + 1, (x.shape[3] - kw) // sw + 1)
+    for row in range(0, x.shape[2], sh):
+        for column in range(0, x.shape[3], sw):
+            result[:, :, row // sh, column // sw] = x[:, :, row:row + kh, column:column + kw].amax((2, 3))
+    return result
+
+
+@max_pool2d.misconception(
+    "Of each pair only the second number was used, for both directions. Rows and columns have a kernel size, a stride "
+    "and a padding of their own.")
+def max_uses_the_second_of_a_pair(x, kernel_size, stride=None, padding=0):
+    stride = kernel_size if stride is None else stride
+    return _windows(x, _pair(kernel_size)[1], _pair(stride)[1], _pair(padding)[1], float("-inf")).amax((-2, -1))
+
+
+@max_pool2d.misconception(
+    "Without a stride both directions moved by the kernel's width. A 4×3 window that tiles the picture moves 4 down "
+    "and 3 to the right.")
+def max_moves_by_the_width(x, kernel_size, stride=None, padding=0):
+    return F.max_pool2d(x, kernel_size, _pair(kernel_size)[1] if stride is None else stride, padding)
+
+
+@max_pool2d.misconception(
+    "Of a pair for `stride` only the first number was used, for both directions. The first is the step downwards, the "
+    "second the step to the right.")
+def max_uses_the_first_of_the_stride(x, kernel_size, stride=None, padding=0):
+    return F.max_pool2d(x, kernel_size, stride if stride is None else _pair(stride)[0], padding)
+
+
+@max_pool2d.misconception(
+    "Of a pair for `padding` only the first number was used, on all four sides. The first is for top and bottom, the "
+    "second for left and right.")
+def max_uses_the_first_of_the_padding(x, kernel_size, stride=None, padding=0):
+    stride = kernel_size if stride is None else stride
+    return _windows(x, kernel_size, stride, _pair(padding)[0], fill=float("-inf")).amax((-2, -1))
+
+
+@max_pool2d.misconception(
+    "The smallest value of each window was kept (`min` or `amin`). Max pooling keeps the largest.")
+def max_keeps_the_smallest(x, kernel_size, stride=None, padding=0):
+    return _windows(x, kernel_size, stride, padding, fill=float("-inf")).amin((-2, -1))
 
 
 @max_pool2d.alternative

@@ -308,6 +308,60 @@ def back_starts_at_the_kernels_size(grad_out, x, kernel_size, stride=None):
     return result
 
 
+@max_pool2d_backward.misconception(
+    "Without a stride both directions moved by the kernel's height. A 4×3 window that tiles the picture moves 4 down "
+    "and 3 to the right.")
+def back_moves_by_the_height(grad_out, x, kernel_size, stride=None):
+    return _spread_over(_first_maximum, grad_out, x, kernel_size, _pair(kernel_size)[0] if stride is None else stride)
+
+
+@max_pool2d_backward.misconception(
+    "Height and width of the window are exchanged. `kernel_size` is (height, width).")
+def back_exchanges_the_kernel(grad_out, x, kernel_size, stride=None):
+    return _spread_over(_first_maximum, grad_out, x, _pair(kernel_size)[::-1],
+                        kernel_size if stride is None else stride)
+
+
+@max_pool2d_backward.misconception(
+    "Your loop begins more windows than fit, and ran over the end of `grad_out` (IndexError). Loop over the places of "
+    "`grad_out`: there are just as many windows.")
+def back_loops_over_more_than_fits(grad_out, x, kernel_size, stride=None):
+    (kh, kw), (sh, sw) = _pair(kernel_size), _pair(kernel_size if stride is None else stride)
+    result = torch.zeros_like(x)
+    for top in range(0, x.shape[2], sh):
+        for left in range(0, x.shape[3], sw):
+            incoming = grad_out[:, :, top // sh, left // sw][:, :, None, None]
+            result[:, :, top:top + kh, left:left + kw] += _first_maximum(
+                x[:, :, top:top + kh, left:left + kw]) * incoming
+    return result
+
+
+@max_pool2d_backward.misconception(
+    "The winners are marked with 1; `grad_out` was not used. A winner gets its window's gradient, and the sum where it "
+    "wins several times.")
+def back_marks_the_winners(grad_out, x, kernel_size, stride=None):
+    return (_max_pool2d_backward(torch.ones_like(grad_out), x, kernel_size, stride) > 0).to(x.dtype)
+
+
+@max_pool2d_backward.misconception(
+    "A pixel that wins in several windows got the mean of their gradients. It moves each of those outputs: its "
+    "gradients add up.")
+def back_averages_overlaps(grad_out, x, kernel_size, stride=None):
+    wins = _max_pool2d_backward(torch.ones_like(grad_out), x, kernel_size, stride)
+    return _max_pool2d_backward(grad_out, x, kernel_size, stride) / wins.clamp_min(1)
+
+
+@max_pool2d_backward.misconception(
+    "The value farthest from zero was taken for the winner. The maximum of −9 and 1 is 1: look for it in `x` as it is.")
+def back_to_the_farthest_from_zero(grad_out, x, kernel_size, stride=None):
+    return _max_pool2d_backward(grad_out, x.abs(), kernel_size, stride)
+
+
+@max_pool2d_backward.misconception(
+    "The smallest value of each window got the gradient (`argmin`). The one that moves the output is the largest.")
+def back_to_the_minimum(grad_out, x, kernel_size, stride=None):
+    return _max_pool2d_backward(grad_out, -x, kernel_size, stride)
+
 
 @max_pool2d_backward.alternative
 def back_by_fold(grad_out, x, kernel_size, stride=None):

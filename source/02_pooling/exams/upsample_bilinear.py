@@ -301,6 +301,81 @@ def bilinear_rounds_the_coordinate(x, scale_factor, align_corners=False):
     return _interpolated(x, [places(size, scale_factor).clamp(0, size - 1).round() for size in x.shape[2:]])
 
 
+@upsample_bilinear.misconception(
+    "Left out, `align_corners` is True in your code. The signature's default is False: half-pixel centres.")
+def bilinear_aligned_by_default(x, scale_factor, align_corners=True):
+    return _upsample_bilinear(x, scale_factor, align_corners)
+
+
+@upsample_bilinear.misconception(
+    "At the bottom and right the line was drawn on, beyond the last centre: coordinates were clamped at 0 alone. The "
+    "largest one is size − 1.")
+def bilinear_clamps_at_zero_alone(x, scale_factor, align_corners=False):
+    if align_corners or min(x.shape[2:]) == 1:
+        return _upsample_bilinear(x, scale_factor, align_corners)
+    return _interpolated(x, [_half_pixel(size, scale_factor).clamp(min=0) for size in x.shape[2:]], clamp=False)
+
+
+@upsample_bilinear.misconception(
+    "The two halves changed places: you took half a pixel off before dividing and added it after. It is (i + ½) / "
+    "scale_factor − ½.")
+def bilinear_exchanges_the_halves(x, scale_factor, align_corners=False):
+    if align_corners:
+        return _upsample_bilinear(x, scale_factor, True)
+    return _interpolated(x, [(torch.arange(size * scale_factor, dtype=torch.float64) - 0.5) / scale_factor + 0.5
+                             for size in x.shape[2:]])
+
+
+@upsample_bilinear.misconception(
+    "The second neighbour of the last pixel does not exist: low + 1 ran out of the picture. Where the first one is the "
+    "last pixel, take the same pixel again; its share is 0.")
+def bilinear_runs_out_of_the_picture(x, scale_factor, align_corners=False):
+    for dim in (2, 3):
+        size = x.shape[dim]
+        place = (_aligned if align_corners else _half_pixel)(size, scale_factor).clamp(0, size - 1).to(x.dtype)
+        low = place.floor().long()
+        share = (place - low).reshape(-1, *[1] * (3 - dim))
+        x = x.index_select(dim, low) * (1 - share) + x.index_select(dim, low + 1) * share
+    return x
+
+
+@upsample_bilinear.misconception(
+    "The second neighbour of the last pixel does not exist: an index of low + 1 is out of bounds. Clamp it to size − "
+    "1; its share is 0 there.")
+def bilinear_indexes_out_of_the_picture(x, scale_factor, align_corners=False):
+    for _ in range(2):
+        size = x.shape[3]
+        place = (_aligned if align_corners else _half_pixel)(size, scale_factor).clamp(0, size - 1).to(x.dtype)
+        low = place.floor().long()
+        share = place - low
+        x = (x[..., low] * (1 - share) + x[..., low + 1] * share).mT
+    return x
+
+
+@upsample_bilinear.misconception(
+    "With aligned corners H stands above the line, where H − 1 belongs: the last pixel's coordinate is H − 1.")
+def bilinear_aligned_by_the_size(x, scale_factor, align_corners=False):
+    if not align_corners:
+        return _upsample_bilinear(x, scale_factor)
+    return _interpolated(x, [torch.arange(size * scale_factor, dtype=torch.float64) * size
+                             / max(size * scale_factor - 1, 1) for size in x.shape[2:]])
+
+
+@upsample_bilinear.misconception(
+    "The picture was taken to be square: the rows' coordinates were used for the columns, too. Columns are counted by "
+    "`x.shape[3]`.")
+def bilinear_of_square_pictures(x, scale_factor, align_corners=False):
+    place = (_aligned if align_corners else _half_pixel)(x.shape[2], scale_factor)
+    return _interpolated(x, [place, place])
+
+
+@upsample_bilinear.misconception(
+    "Only the columns were interpolated; rows were copied. Bilinear means linear in both directions, one after the "
+    "other.")
+def bilinear_along_the_rows_alone(x, scale_factor, align_corners=False):
+    coordinates = (_aligned if align_corners else _half_pixel)(x.shape[3], scale_factor)
+    return _interpolated(x, [torch.arange(x.shape[2] * scale_factor) // scale_factor, coordinates])
+
 
 @upsample_bilinear.alternative
 def bilinear_by_matrices(x, scale_factor, align_corners=False):

@@ -156,6 +156,21 @@ def nearest_runs_out_of_columns(x, scale_factor):
     return x[:, :, places][:, :, :, places]
 
 
+@upsample_nearest.misconception(
+    "The rows were repeated twice, and the columns not at all. Rows are dimension 2, columns dimension 3.")
+def nearest_repeats_rows_twice(x, scale_factor):
+    return x.repeat_interleave(scale_factor, 2).repeat_interleave(scale_factor, 2)
+
+
+@upsample_nearest.misconception(
+    "Source rows and columns were found by rounding i / scale_factor up. Pixel i of the result lies in source pixel "
+    "i // scale_factor.")
+def nearest_rounds_up(x, scale_factor):
+    rows, columns = ((-(-torch.arange(size * scale_factor) // scale_factor)).clamp_max(size - 1)
+                     for size in x.shape[2:])
+    return x[:, :, rows][:, :, :, columns]
+
+
 @upsample_nearest.alternative
 def nearest_by_index(x, scale_factor):
     rows, columns = (torch.arange(size * scale_factor) // scale_factor for size in x.shape[2:])

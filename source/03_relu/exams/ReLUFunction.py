@@ -365,6 +365,59 @@ class OverwritesWhatWasSaved(torch.autograd.Function):
         return grad_out * (x > 0)
 
 
+@ReLUFunction.misconception("`ctx.saved_tensors` is empty in `backward`, and there was nothing to unpack: `forward` "
+                            "saved nothing. Hand what `backward` needs to `ctx.save_for_backward`.")
+class ForgetsToSave(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (x,) = ctx.saved_tensors
+        return grad_out * (x > 0)
+
+
+@ReLUFunction.misconception("`ctx.saved_tensors` is empty in `backward`, and has no number 0: `forward` saved nothing. "
+                            "Hand what `backward` needs to `ctx.save_for_backward`.")
+class ForgetsToSaveAndIndexes(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out * (ctx.saved_tensors[0] > 0)
+
+
+@ReLUFunction.misconception("The gradient came through wherever `x` is not 0, below 0 as well. Asking for ≠ 0 is right "
+                            "for the output alone, which is never negative; of `x` ask whether it is above 0.")
+class PassesWhereNotZero(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (x,) = ctx.saved_tensors
+        return grad_out * (x != 0)
+
+
+@ReLUFunction.misconception("Two tensors are kept, `x` or the result and a mask. The slope can be read off either: "
+                            "keep one of them.", literal=True)
+class KeepsAMaskBesides(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        positive = x > 0
+        ctx.save_for_backward(x, positive)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        _, positive = ctx.saved_tensors
+        return grad_out * positive
+
 
 @ReLUFunction.alternative
 class SavesTheInput(torch.autograd.Function):

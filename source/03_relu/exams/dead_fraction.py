@@ -244,6 +244,19 @@ def knows_two_and_four_axes(activations):
     return (largest <= 0).float().mean().item()
 
 
+@dead_fraction.misconception("You called a channel alive only if it fires at every place of its map. One place, for "
+                             "one example, is enough.")
+def wants_every_place_to_fire(activations):
+    fires = (activations > 0).any(0)
+    return 1.0 - fires.reshape(len(fires), -1).all(1).float().mean().item()
+
+
+@dead_fraction.misconception("In (N, C) there are no axes behind the second one, and `amax(())` or `sum(())` reduces "
+                             "over all axes, not over none. Flatten first, or name axis 0 as well.")
+def reduces_over_no_axes(activations):
+    largest = activations.amax(tuple(range(2, activations.ndim)))
+    return (largest <= 0).all(0).float().mean().item()
+
 
 @dead_fraction.alternative
 def unit_by_unit(activations):

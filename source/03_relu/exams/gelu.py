@@ -126,6 +126,27 @@ def halves_erf_alone(x):
     return x * (1 + torch.erf(x / math.sqrt(2)) / 2)
 
 
+@gelu.misconception("√2 was rounded to 1.414, so that the curve is off in the fifth digit. Take the root "
+                    "itself: `math.sqrt(2)`.")
+def rounds_the_root_of_two(x):
+    return x * (1 + torch.erf(x / 1.414)) / 2
+
+
+@gelu.misconception("erf itself was divided by √2, and was given x. The root belongs inside: erf(x/√2).")
+def divides_erf_by_the_root(x):
+    return x * (1 + torch.erf(x) / math.sqrt(2)) / 2
+
+
+@gelu.misconception("Only the x in front was halved: x/2 + erf(…). Brackets are missing: x/2 multiplies the whole of 1 "
+                    "+ erf(…).")
+def forgets_the_brackets_of_gelu(x):
+    return 0.5 * x * 1 + torch.erf(x / math.sqrt(2))
+
+
+@gelu.misconception("The gate was added to x. It is a gate: multiply.")
+def adds_the_gate_of_gelu(x):
+    return x + (1 + torch.erf(x / math.sqrt(2))) / 2
+
 
 @gelu.alternative
 def by_erf(x):

@@ -162,6 +162,23 @@ def puts_corners_twice_as_far(x):
     return F.relu(x) - 2 * F.relu(x - 2) + F.relu(x - 4)
 
 
+@hat.misconception("Beyond 2 your curve falls twice as fast: the third ReLU was taken off. There the slope is −1 and "
+                   "should become 0: it changes by +1.")
+def takes_the_third_relu_off(x):
+    return F.relu(x) - 2 * F.relu(x - 1) - F.relu(x - 2)
+
+
+@hat.misconception("At 1 your curve turns upwards, by +2. From slope 1 to slope −1 the change is −2.")
+def turns_upwards(x):
+    return F.relu(x) + 2 * F.relu(x - 1) + F.relu(x - 2)
+
+
+@hat.misconception("Between 0 and 2 all is right, and outside your curve goes on falling below 0, on both sides. One "
+                   "more ReLU, around all of it, cuts that off.")
+def falls_on_both_sides(x):
+    return 1 - F.relu(x - 1) - F.relu(1 - x)
+
+
 @hat.alternative
 def by_three_relus(x):
     return torch.relu(x) - 2 * torch.relu(x - 1) + torch.relu(x - 2)

@@ -49,11 +49,12 @@ def kaiming_normal_(impl, draw):
     def slopes():
         seen = {f"standard deviation times √fan-in, a = {slope:g}":
                 _spread(_filled(impl, draw, 200, 60, negative_slope=slope), 60) for slope in (0.5, 1.5)}
-        seed, weights = draw.seed(), [torch.full((20, 30), 7.0) for _ in range(2)]
-        for weight, slope in zip(weights, ({}, {"negative_slope": 0.0}), strict=True):
+        seed, weights = draw.seed(), [torch.full((20, 30), 7.0) for _ in range(3)]
+        for weight, slope in zip(weights, ({}, {"negative_slope": 0.0}, {"negative_slope": 1e-5}), strict=True):
             torch.default_generator.manual_seed(seed)  # whichever generator is used: that is not the question here
             impl(weight, **slope, generator=torch.Generator().manual_seed(seed))
-        return {**seen, "left out, it is 0": torch.equal(*weights)}
+        return {**seen, "left out, it is 0": torch.equal(*weights[:2]),
+                "0 and 0.00001 are nearly the same": torch.allclose(*weights[1:], rtol=1e-5, atol=0)}
 
     def in_place():
         weight = nn.Parameter(torch.full((100, 50), 7.0))
@@ -370,6 +371,67 @@ def gives_the_deviation_as_the_mean(weight, negative_slope=0.0, generator=None):
     with torch.no_grad():
         return weight.normal_((2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator=generator)
 
+
+@kaiming_normal_.misconception("For convolutions you divided by the fan-out: the output channels times the window. "
+                               "There, too, it is the input channels that count: weight's second axis times the "
+                               "window.")
+def takes_fan_out_of_convolutions(weight, negative_slope=0.0, generator=None):
+    fan = weight.shape[0] * weight[0, 0].numel() if weight.ndim > 2 else weight.shape[1]
+    return _fill(weight, (2 / ((1 + negative_slope**2) * fan)) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("For linear weights you divided by the number of outputs. The weight is (out_features, "
+                               "in_features): the fan-in is its second axis, also there.")
+def takes_fan_out_of_linear_layers(weight, negative_slope=0.0, generator=None):
+    fan = weight[0].numel() if weight.ndim > 2 else weight.shape[0]
+    return _fill(weight, (2 / ((1 + negative_slope**2) * fan)) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("A `negative_slope` of 0 was not taken for 0, as by `negative_slope or 0.01`: 0 counts "
+                               "as false. The signature's default is enough.", literal=True)
+def takes_no_slope_of_zero(weight, negative_slope=0.0, generator=None):
+    negative_slope = negative_slope or 0.01
+    return _fill(weight, (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("A seed was fixed by `torch.manual_seed` inside the function: calls without a generator "
+                               "give the same weights, and PyTorch's own generator is disturbed. Leave seeds to the "
+                               "caller.", literal=True)
+def seeds_pytorch(weight, negative_slope=0.0, generator=None):
+    torch.manual_seed(0)
+    return _fill(weight, (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("The numerator is 6: that is the bound of Kaiming's uniform numbers. A standard "
+                               "deviation has a 2 there.")
+def takes_the_bound_of_uniform_numbers(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, (6 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator)
+
+
+@kaiming_normal_.misconception("1 + a² stands outside of the root. The standard deviation is the root of the whole "
+                               "fraction, slope and all.")
+def leaves_the_slope_outside(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, (2 / weight[0].numel()) ** 0.5 / (1 + negative_slope**2), generator)
+
+
+@kaiming_normal_.misconception("The weight is filled, but another tensor came back, a copy for instance. Return the "
+                               "`weight` that you were given.", literal=True)
+def returns_a_copy(weight, negative_slope=0.0, generator=None):
+    return _fill(weight, (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5, generator).detach().clone()
+
+
+@kaiming_normal_.misconception("The random numbers were added to what the weight held before. They take its place.")
+def adds_to_what_was_there(weight, negative_slope=0.0, generator=None):
+    deviation = (2 / ((1 + negative_slope**2) * weight[0].numel())) ** 0.5
+    with torch.no_grad():
+        return weight.add_(deviation * torch.randn(weight.shape, generator=generator))
+
+
+@kaiming_normal_.misconception("In a one-dimensional convolution's weight, (out, in, k), the k places were not "
+                               "counted. They belong to the fan-in as kH · kW do.", literal=True)
+def counts_windows_of_two_dimensions_alone(weight, negative_slope=0.0, generator=None):
+    fan_in = weight.shape[1] * (weight[0, 0].numel() if weight.ndim == 4 else 1)
+    return _fill(weight, (2 / ((1 + negative_slope**2) * fan_in)) ** 0.5, generator)
 
 
 @kaiming_normal_.alternative

@@ -1,5 +1,6 @@
 """How `layer_gradients` is examined."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -62,6 +63,14 @@ def _mixed_net():
                          nn.Tanh(), nn.Linear(4, 3), nn.Tanh())
 
 
+def _and_kinds(result):
+    """A list's entries, and the kinds of those that are no Python floats; tensors are seen as such."""
+    if not isinstance(result, (list, tuple)):
+        return result
+    others = {type(entry).__name__ for entry in result if not isinstance(entry, (float, torch.Tensor))}
+    return {"numbers": list(result), "besides Python's floats": " ".join(sorted(others)) or "nothing"}
+
+
 @exercise(points=10, reference=_norms)
 def layer_gradients(impl, draw):
     def norms_of(net, x):
@@ -91,7 +100,7 @@ def layer_gradients(impl, draw):
                  "numbers are the same.", old_gradients)
     yield aspect("mode", "The net is measured in the mode it is in, and stays in it.", mode)
     yield aspect("floats", "The result is a list of Python floats.",
-                 lambda: impl(_drawn(draw, _small_net()), draw.normal(5, 6)))
+                 lambda: _and_kinds(impl(_drawn(draw, _small_net()), draw.normal(5, 6))))
 
 
 @layer_gradients.misconception("The net was put into evaluation mode. Measure it in the mode it is in: in training, "
@@ -274,6 +283,44 @@ def measures_in_evaluation_mode_and_goes_back(net, x):
     norms = _norms(net.eval(), x)
     net.train(was)
     return norms
+
+
+@layer_gradients.misconception("Before the first `backward`, a parameter's `.grad` is None, and None has no `zero_`. "
+                               "`net.zero_grad()` knows that; or ask whether there is one.")
+def empties_what_is_not_there(net, x):
+    for parameter in net.parameters():
+        parameter.grad.zero_()
+    net(x).sum().backward()
+    return [module.weight.grad.norm().item() for module in net.modules() if isinstance(module, nn.Linear)]
+
+
+@layer_gradients.misconception("The net ran under `no_grad` (or its output was detached): s keeps no graph, and "
+                               "`backward` has nowhere to go.")
+def looks_away(net, x):
+    with torch.no_grad():
+        total = net(x).sum()
+    total.backward()
+    return [module.weight.grad.norm().item() for module in net.modules() if isinstance(module, nn.Linear)]
+
+
+@layer_gradients.misconception("The net was walked through by `for … in net`, which a Sequential allows and other "
+                               "modules do not. `net.modules()` gives all modules of any net.", literal=True)
+def takes_every_net_for_a_sequential(net, x):
+    weights = [module.weight for module in net if isinstance(module, nn.Linear)]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(net(x).sum(), weights)]
+
+
+@layer_gradients.misconception("The list holds NumPy's numbers (`np.float32`). The task asks for Python floats: "
+                               "`float(...)` makes one.", literal=True)
+def returns_numpys_numbers(net, x):
+    return list(np.array(_norms(net, x), dtype=np.float32))
+
+
+@layer_gradients.misconception("The gradient is that of the first example alone. s adds up the outputs of all "
+                               "examples.")
+def takes_the_first_example(net, x):
+    weights = [module.weight for module in net.modules() if isinstance(module, nn.Linear)]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(net(x)[0].sum(), weights)]
 
 
 @layer_gradients.alternative

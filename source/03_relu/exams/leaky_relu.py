@@ -131,6 +131,39 @@ def gives_the_slope_itself(x, negative_slope=0.01):
     return torch.where(x > 0, x, torch.full_like(x, negative_slope))
 
 
+@leaky_relu.misconception("The smaller of x and slope · x was taken. While the slope is below 1 that scales the "
+                          "positive side and leaves the negative one. Choose by the sign of x, not by size.")
+def takes_the_smaller(x, negative_slope=0.01):
+    return torch.minimum(x, negative_slope * x)
+
+
+@leaky_relu.misconception("This is ReLU: nothing came through below 0. A leaky ReLU multiplies there by "
+                          "`negative_slope`.")
+def has_no_leak(x, negative_slope=0.01):
+    return F.relu(x)
+
+
+@leaky_relu.misconception("slope · |x| was added on both sides: negative numbers came out positive, and positive ones "
+                          "too large. Below 0 add slope · x, above it nothing.")
+def adds_the_absolute_leak(x, negative_slope=0.01):
+    return F.relu(x) + negative_slope * x.abs()
+
+
+@leaky_relu.misconception("`x` was cut off at −negative_slope: that is a floor. The leak is a slope: twice as far "
+                          "below 0 gives twice as much.")
+def cuts_off_at_the_slope(x, negative_slope=0.01):
+    return x.clamp(min=-negative_slope)
+
+
+@leaky_relu.misconception("`x` itself was changed wherever it asks for no gradient. The task makes no such exception: "
+                          "data and frozen layers are the caller's as well.")
+def overwrites_x_that_asks_for_no_gradient(x, negative_slope=0.01):
+    if x.requires_grad:
+        return F.leaky_relu(x, negative_slope)
+    x[x < 0] *= negative_slope
+    return x
+
+
 @leaky_relu.alternative
 def by_choice(x, negative_slope=0.01):
     return torch.where(x > 0, x, negative_slope * x)

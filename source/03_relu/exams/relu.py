@@ -10,7 +10,7 @@ from .shared import RELUS
 @exercise(points=6, reference=torch.relu, bans=RELUS)
 def relu(impl, draw):
     def left_alone():
-        x = 2 * draw.distinct(4, 6)
+        x = 2 * draw.distinct(6, 6)
         return {"result": impl(x), "x afterwards": x}
 
     yield aspect("values", "What is above 0 passes; everything else becomes 0.", lambda: impl(5 * draw.distinct(8, 12)))
@@ -124,6 +124,12 @@ def takes_elu(x):
 @relu.misconception("These are the slopes, 1 and 0, not the values. What is above 0 passes as it is: 5 stays 5.")
 def gives_the_slopes(x):
     return (x > 0).float()
+
+
+@relu.misconception("`x` itself was changed wherever it asks for no gradient. The task makes no such exception: data "
+                    "and frozen layers are the caller's as well, and `x` stays as it was.")
+def overwrites_x_that_asks_for_no_gradient(x):
+    return x.clamp(min=0) if x.requires_grad else x.clamp_(min=0)
 
 
 @relu.alternative

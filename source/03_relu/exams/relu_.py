@@ -178,6 +178,19 @@ def returns_a_slice(x):
     return x[:]
 
 
+@relu_.misconception("`contiguous()` returns `x` itself only where it lies in memory without gaps. For a view with "
+                     "gaps it makes a copy; that copy was changed and came back, and `x` stayed as it was.")
+def makes_it_contiguous_first(x):
+    x = x.contiguous()
+    return x.clamp_(min=0)
+
+
+@relu_.misconception("`x` was changed in place, but a copy of it came back. That allocates what in place is there to "
+                     "save: return `x` itself.")
+def returns_a_clone(x):
+    return x.clamp_(min=0).clone()
+
+
 @relu_.alternative
 def by_clamp_min(x):
     return x.clamp_min_(0)

@@ -22,7 +22,13 @@ def gradient_of(function, x):
 
 
 def far_numbers(draw):
-    """Ordinary numbers, then far ones on both sides: around 100, below and above where float64's `exp` ends, 1000."""
-    far = torch.cat([draw.uniform(3, low=90, high=300), draw.uniform(3, low=400, high=700),
+    """Ordinary numbers, then far ones on both sides: below and above 100, 500 and where float64's `exp` ends, 1000."""
+    far = torch.cat([draw.uniform(3, low=90, high=99), draw.uniform(2, low=110, high=300),
+                     draw.uniform(2, low=400, high=490), draw.uniform(2, low=510, high=700),
                      draw.uniform(14, low=720, high=990), torch.tensor([1000.0])])
     return torch.cat([draw.normal(4), far, -far])
+
+
+def a_billion_times(result):
+    """A tensor's numbers so large that those which are merely small are seen; what is no tensor stays as it is."""
+    return {"a billion times the values far below 0": 1e9 * result} if isinstance(result, torch.Tensor) else result

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from convcraft.exam import aspect, exercise, gradients
 
-from .shared import far_numbers, gradient_of
+from .shared import a_billion_times, far_numbers, gradient_of
 
 
 @exercise(points=14, reference=torch.sigmoid, bans=frozenset({
@@ -30,7 +30,7 @@ def sigmoid(impl, draw):
     yield aspect("values", "σ(x) = 1 / (1 + e⁻ˣ), for each number of `x` alone; the shape stays.",
                  lambda: [impl(4 * draw.distinct(4, 6)), impl(draw.normal()), impl(draw.normal(2, 2, 3, 2))])
     yield aspect("far values", "In float32, far out to −1000 and 1000, the result is 0 and 1, never NaN.",
-                 lambda: impl(far_numbers(draw)))
+                 lambda: [impl(far_numbers(draw)), a_billion_times(impl(-draw.uniform(8, low=40, high=1000)))])
     yield aspect("gradient", "Gradients flow through; they equal σ(x)·(1 − σ(x)).",
                  lambda: gradients(impl, 4 * draw.distinct(4, 5)))
     yield aspect("far gradient", "The gradient is as well-behaved as the value: 0 at −1000 and at 1000, never NaN.",
@@ -193,6 +193,36 @@ class _SlopeAlone(torch.autograd.Function):
 def forgets_the_chain_rule(x):
     return _SlopeAlone.apply(x)
 
+
+@sigmoid.misconception("`x` was clipped at ±10: beyond it the curve stands still, at 0.00005 where nothing is left of "
+                       "it. `exp` of a float32 is finite up to 88; clip no earlier, or choose another form.")
+def clips_at_ten(x):
+    return 1 / (1 + torch.exp(-x.clamp(-10, 10)))
+
+
+@sigmoid.misconception("`x` was clipped at −20: below it the curve stands still, at 2e-9 where nothing is left of it. "
+                       "`exp` of a float32 is finite up to 88; clip no earlier, or choose another form.",
+                       literal=True)
+def clips_at_twenty(x):
+    return 1 / (1 + torch.exp(-x.clamp(-20, 20)))
+
+
+@sigmoid.misconception("`x` was clipped at ±100, which is too late: `exp` of a float32 is infinite beyond 88. The "
+                       "gradient between −100 and −88 is NaN.")
+def clips_at_a_hundred(x):
+    return 1 / (1 + torch.exp(-x.clamp(-100, 100)))
+
+
+@sigmoid.misconception("`x` was clipped at ±500, which is too late: `exp` of a float32 is infinite beyond 88. The "
+                       "gradient between −500 and −88 is NaN.")
+def clips_at_five_hundred(x):
+    return 1 / (1 + torch.exp(-x.clamp(-500, 500)))
+
+
+@sigmoid.misconception("Below 0 the curve rises again: σ(−x) came out as σ(x). With |x| in the exponent `exp` is safe, "
+                       "but the side below 0 needs a formula of its own.")
+def forgets_the_side_below_zero(x):
+    return 1 / (1 + torch.exp(-x.abs()))
 
 
 @sigmoid.alternative

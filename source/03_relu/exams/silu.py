@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from convcraft.exam import aspect, exercise, gradients, habits
 
-from .shared import far_numbers, gradient_of
+from .shared import a_billion_times, far_numbers, gradient_of
 
 
 @exercise(points=6, reference=F.silu, bans=frozenset({"aten::silu", "aten::silu_", "aten::hardswish", "aten::mish"}))
@@ -17,7 +17,7 @@ def silu(impl, draw):
     yield aspect("values", "SiLU is x · σ(x), for each number of `x` alone; the shape stays.",
                  lambda: [impl(4 * draw.distinct(4, 6)), impl(draw.normal()), impl(draw.normal(2, 2, 3, 2))])
     yield aspect("far values", "Far out, at −1000 and 1000, the result is 0 and 1000, never NaN.",
-                 lambda: impl(far_numbers(draw)))
+                 lambda: [impl(far_numbers(draw)), a_billion_times(impl(-draw.uniform(8, low=110, high=1000)))])
     yield aspect("gradient", "Gradients flow through; they equal σ(x) · (1 + x · (1 − σ(x))).",
                  lambda: gradients(impl, 4 * draw.distinct(4, 5)))
     yield aspect("far gradient", "Far out the gradient is 0 on the left and 1 on the right, never NaN.", far)
@@ -40,7 +40,8 @@ def opens_on_the_wrong_side(x):
     return x * torch.sigmoid(-x)
 
 
-@silu.misconception("The gate is twice too steep: tanh wants x/2 inside, since σ(x) = (1 + tanh(x/2)) / 2.")
+@silu.misconception("The gate is twice too steep: σ(2x). If it is made of tanh, x/2 goes inside: σ(x) = "
+                    "(1 + tanh(x/2)) / 2.")
 def opens_too_fast(x):
     return x * (1 + torch.tanh(x)) / 2
 
@@ -107,6 +108,60 @@ def overwrites_x_with_silu(x):
 @silu.misconception("The result is always float32. A layer keeps the dtype it is given: float64 in, float64 out.")
 def gives_float32_of_silu(x):
     return (x * torch.sigmoid(x)).float()
+
+
+@silu.misconception("`x` was clipped at −10 inside of the gate: below it the gate stands open by 0.00005, so that at "
+                    "−1000 −0.05 is left. `exp` of a float32 is finite up to 88.")
+def clips_the_gate_at_ten(x):
+    return x / (1 + torch.exp(-x.clamp(-10, 10)))
+
+
+@silu.misconception("`x` was clipped at −20 inside of the gate: below it the gate stands open by 2e-9, so that at "
+                    "−1000 −0.000002 is left. `exp` of a float32 is finite up to 88.")
+def clips_the_gate_at_twenty(x):
+    return x / (1 + torch.exp(-x.clamp(-20, 20)))
+
+
+@silu.misconception("`x` was clipped at ±500 inside of the gate, which is too late: `exp` of a float32 is infinite "
+                    "beyond 88. The gradient between −500 and −88 is NaN.")
+def clips_the_gate_at_five_hundred(x):
+    return x / (1 + torch.exp(-x.clamp(-500, 500)))
+
+
+@silu.misconception("All that is below 0 came out as 0, as from a ReLU. SiLU's gate is never quite shut: at −1 the "
+                    "value is −0.269.")
+def cuts_off_below_zero(x):
+    return x.clamp(min=0) * torch.sigmoid(x)
+
+
+@silu.misconception("`torch.where` chose the stable formula, but both were computed, and the one not chosen has the "
+                    "gradient 0 · ∞ = NaN. Make the input of `exp` safe before you choose.")
+def chooses_too_late_for_silu(x):
+    return torch.where(x >= 0, x / (1 + torch.exp(-x)), x * torch.exp(x) / (1 + torch.exp(x)))
+
+
+@silu.misconception("The NaN was replaced in the value alone. The gradient still runs through the overflowed `exp` and "
+                    "is NaN there. Avoid the overflow instead of painting over it.")
+def paints_over_nan_of_silu(x):
+    value = x * torch.exp(x) / (1 + torch.exp(x))
+    return torch.where(value.isnan(), x, value)
+
+
+@silu.misconception("float64 only moves the cliff: there `exp` overflows beyond 709, and at −1000 your gradient is NaN "
+                    "as before. Change the formula, not the precision.")
+def computes_silu_in_float64(x):
+    return (x.double() / (1 + torch.exp(-x.double()))).to(x.dtype)
+
+
+@silu.misconception("The values are right, and the factor x was cut out of the graph: the gradient runs through the "
+                    "gate alone. Both factors depend on x.")
+def detaches_the_factor(x):
+    return x.detach() * torch.sigmoid(x)
+
+
+@silu.misconception("This is GELU, a relative: its gate is the normal distribution's Φ. SiLU's gate is the sigmoid.")
+def takes_gelu(x):
+    return F.gelu(x)
 
 
 @silu.alternative

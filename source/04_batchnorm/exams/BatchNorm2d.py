@@ -81,7 +81,8 @@ def _copied(value):
 
 
 def _start(module, x):
-    return {**{name: _copied(_of(module, name)) for name in _NAMES}, "output": module(x)}
+    return {**{name: _copied(_of(module, name)) for name in _NAMES}, "output": module(x),
+            "dtype of num_batches_tracked": str(getattr(_of(module, "num_batches_tracked"), "dtype", "none"))}
 
 
 def _running(module, batches):
@@ -689,6 +690,85 @@ class KeepsWhatItDoesNotTrack(_Base):
         tracks, self.track_running_stats = self.track_running_stats, True
         super().furnish()
         self.track_running_stats = tracks
+
+
+@BatchNorm2d.misconception("The batches are counted only where `momentum` is None. `num_batches_tracked` counts them "
+                           "in any case.")
+class CountsForTheAverageAlone(_Base):
+    def update(self, x):
+        super().update(x)
+        if self.momentum is not None:
+            self.num_batches_tracked -= 1
+
+
+@BatchNorm2d.misconception("The running variance gets the mean of each picture's own variance. It misses how the "
+                           "pictures differ: one variance over batch, rows and columns.")
+class AveragesThePicturesVariances(_Base):
+    def update(self, x):
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(x.mean((0, 2, 3)), self.share())
+            self.running_var.lerp_(x.var((2, 3)).mean(0), self.share())
+
+
+@BatchNorm2d.misconception("The running variance was measured from the running mean. The batch's variance is the mean "
+                           "square of the distances from the batch's own mean.")
+class MeasuresFromTheRunningMean(_Base):
+    def update(self, x):
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(x.mean((0, 2, 3)), self.share())
+            squares = (x - self.running_mean[:, None, None]).square().sum((0, 2, 3))
+            self.running_var.lerp_(squares / (x.numel() / x.shape[1] - 1), self.share())
+
+
+@BatchNorm2d.misconception("`num_batches_tracked` has the shape (1,). It is one number, of shape (), or PyTorch's "
+                           "state dict does not fit.")
+class CountsInAVector(_Base):
+    def furnish(self):
+        super().furnish()
+        if self.track_running_stats:
+            self.num_batches_tracked = torch.zeros(1, dtype=torch.int64)
+
+
+@BatchNorm2d.misconception("`num_batches_tracked` is whole, but not int64, which is what PyTorch's layer saves.",
+                           literal=True)
+class CountsInShortNumbers(_Base):
+    def furnish(self):
+        super().furnish()
+        if self.track_running_stats:
+            self.num_batches_tracked = torch.tensor(0, dtype=torch.int32)
+
+
+@BatchNorm2d.misconception("`weight` starts from zeros, and all that comes out is 0. It scales: start from ones.")
+class StartsTheWeightAtZero(_Base):
+    def furnish(self):
+        super().furnish()
+        if self.affine:
+            nn.init.zeros_(self.weight)
+
+
+@BatchNorm2d.misconception("`weight` and `bias` have the shape (1, C, 1, 1). They are saved as (C,): reshape them in "
+                           "`forward`.")
+class ShapesTheWeightsForImages(_Base):
+    def furnish(self):
+        super().furnish()
+        if self.affine:
+            self.weight = nn.Parameter(torch.ones(1, self.num_features, 1, 1))
+            self.bias = nn.Parameter(torch.zeros(1, self.num_features, 1, 1))
+
+    def forward(self, x):
+        mean, var = self.statistics(x)
+        if self.moves_the_statistics():
+            self.update(x)
+        x = (x - mean[:, None, None]) / self.root(var)[:, None, None]
+        return x if self.weight is None else x * self.weight + self.bias
+
+
+@BatchNorm2d.misconception("Where no `momentum` is given, yours is 0.9. The default is 0.1: the share of the NEW.")
+class TakesNineTenthsByDefault(_Base):
+    def __init__(self, num_features, eps=1e-5, momentum=0.9, affine=True, track_running_stats=True):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
 
 
 @BatchNorm2d.alternative

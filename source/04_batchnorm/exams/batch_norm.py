@@ -11,7 +11,7 @@ from .shared import _affine, _apart, _batch_norm, _lively, _others, _wide
 def batch_norm(impl, draw):
     close = {"rtol": 2e-2, "atol": 0.1}  # with some hundred numbers a channel: "divisor" and "habits" look closer
     yield aspect("images", "For images, the mean and the variance of channel c are taken over the batch and all "
-                 "pixels, n = N·H·W numbers.", lambda: impl(_lively(draw, 3, 4, 5, 8), torch.ones(4), torch.zeros(4)),
+                 "pixels, n = N·H·W numbers.", lambda: impl(_lively(draw, 6, 4, 5, 6), torch.ones(4), torch.zeros(4)),
                  **close)
     yield aspect("weight and bias", "Channel c is then multiplied by `weight[c]` and shifted by `bias[c]`, also where "
                  "the picture is as wide as it has channels.",
@@ -20,12 +20,13 @@ def batch_norm(impl, draw):
     yield aspect("vectors", "For (N, C) the average runs over the batch alone.",
                  lambda: impl(10 * _lively(draw, 100, 6), *_affine(draw, 6)), **close)
     yield aspect("sequences", "For (N, C, L) it runs over the batch and the L positions.",
-                 lambda: impl(10 * _lively(draw, 12, 3, 8), *_affine(draw, 3)), **close)
+                 lambda: impl(10 * _lively(draw, 12, 6, 8), *_affine(draw, 6)), **close)
     yield aspect("divisor", "The variance is divided by n, not by n − 1.",
                  lambda: impl(_apart(10 * _lively(draw, 2, 3, 1, 2)), *_affine(draw, 3)))
     yield aspect("eps", "`eps` stands inside the root; it is 1e-5 unless the caller gives another.",
                  lambda: {"eps=0.5": impl(_lively(draw, 6, 6, 4, 4), *_affine(draw, 6), 0.5),
-                          "eps left to you": impl(0.003 * (draw.normal(6, 6, 4, 4) + draw.normal(6, 1, 1, 1)),
+                          "eps left to you": impl(draw.uniform(6, 1, 1, low=0.001, high=0.004)
+                                                  * (draw.normal(6, 6, 4, 4) + draw.normal(6, 1, 1, 1)),
                                                   *_affine(draw, 6))}, **close)
     yield aspect("constant channel", "A constant channel becomes its `bias`, not NaN.",
                  lambda: impl((draw.normal(3, 1, 1) * 8).round().expand(2, 3, 4, 4) / 8, *_affine(draw, 3)), atol=1e-3)
@@ -131,8 +132,8 @@ def shifts_before_it_scales(x, weight, bias, eps=1e-5):
     return ((x - mean) / (var + eps).sqrt() + _wide(bias, x)) * _wide(weight, x)
 
 
-@batch_norm.misconception("`weight` and `bias` met the last axis instead of the channels. Broadcasting starts at the "
-                          "end: give them the shape (1, C, 1, 1), or as many ones as x has axes.")
+@batch_norm.misconception("What there is once a channel (mean, variance, `weight`, `bias`) met the last axis, where "
+                          "broadcasting starts: give it the shape (1, C, 1, 1), and fewer ones where x has fewer axes.")
 def scales_the_last_axis(x, weight, bias, eps=1e-5):
     var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
     return (x - mean) / (var + eps).sqrt() * weight + bias
@@ -243,6 +244,39 @@ def counts_on_squares(x, weight, bias, eps=1e-5):
     mean = x.sum(_others(x), keepdim=True) / count
     var = ((x - mean) ** 2).sum(_others(x), keepdim=True) / count
     return (x - mean) / (var + eps).sqrt() * _wide(weight, x) + _wide(bias, x)
+
+
+@batch_norm.misconception("You scaled and shifted before you normalised, which undoes what `weight` and `bias` are "
+                          "for: they come last.")
+def scales_before_it_normalises(x, weight, bias, eps=1e-5):
+    x = x * _wide(weight, x) + _wide(bias, x)
+    var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt()
+
+
+@batch_norm.misconception("The spread is right, but the mean was never subtracted from x: only the division is there.")
+def divides_without_centring(x, weight, bias, eps=1e-5):
+    var = x.var(_others(x), correction=0, keepdim=True)
+    return x / (var + eps).sqrt() * _wide(weight, x) + _wide(bias, x)
+
+
+@batch_norm.misconception("The squared distances were summed and not divided by n: the variance is their mean.")
+def sums_the_squares(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
+    return (x - mean) / (var * x.numel() / x.shape[1] + eps).sqrt() * _wide(weight, x) + _wide(bias, x)
+
+
+@batch_norm.misconception("The mean left the graph (`detach`, `no_grad`) where it is subtracted; the variance did not. "
+                          "x reaches the output through both of them.")
+def detaches_the_mean(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
+    return (x - mean.detach()) / (var + eps).sqrt() * _wide(weight, x) + _wide(bias, x)
+
+
+@batch_norm.misconception("`weight` and `bias` changed places: the weight multiplies, the bias is added.")
+def exchanges_weight_and_bias(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _others(x), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() * _wide(bias, x) + _wide(weight, x)
 
 
 @batch_norm.alternative

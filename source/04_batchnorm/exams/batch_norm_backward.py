@@ -249,6 +249,120 @@ def divides_by_what_is_under_the_root(grad_out, x, weight, eps=1e-5):
     return grad_x, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
 
 
+def _with_grad_x(grad_x, grad_out, x, eps):
+    """A wrong `grad_x` between two right ones."""
+    xhat, _ = _normalised(x, eps)
+    return grad_x, (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x))
+
+
+def _averages(grad_out, x, xhat):
+    """What the ways through the mean and the variance take away, for a gradient that arrives at the normalised x."""
+    return grad_out.mean(_others(x), keepdim=True), xhat * (grad_out * xhat).mean(_others(x), keepdim=True)
+
+
+@batch_norm_backward.misconception("γ is on the direct way alone. It stands between the output and all three "
+                                   "ways: multiply `grad_out` by γ first, or all of them at the end.")
+def weighs_the_direct_way_alone(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    through_mean, through_var = _averages(grad_out, x, xhat)
+    return _with_grad_x((_wide(weight, x) * grad_out - through_mean - through_var) / root, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("γ is missing on the direct way: it is in what goes through the mean and the "
+                                   "variance alone. All three ways have the factor.")
+def leaves_the_direct_way_unweighed(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    through_mean, through_var = _averages(_wide(weight, x) * grad_out, x, xhat)
+    return _with_grad_x((grad_out - through_mean - through_var) / root, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("γ is missing on the way through the variance; the other two have it.")
+def leaves_the_variance_unweighed(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    through_mean, through_var = _averages(grad_out, x, xhat)
+    return _with_grad_x((_wide(weight, x) * (grad_out - through_mean) - through_var) / root, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("`grad_x` has γ twice. It multiplied once on the way forward: into `grad_out` at "
+                                   "the start, or at the end, not both.")
+def weighs_twice(grad_out, x, weight, eps=1e-5):
+    return _with_grad_x(_wide(weight, x) * _right_grad_x(grad_out, x, weight, eps), grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("`grad_x` was divided by γ. The way forward multiplied by it, and so does the way "
+                                   "back.")
+def divides_grad_x_by_the_weight(grad_out, x, weight, eps=1e-5):
+    return _with_grad_x(_right_grad_x(grad_out, x, 1 / weight, eps), grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("`grad_x` is γ · `grad_out`, the way through the scale alone. x was also divided by "
+                                   "s = √(var + eps), and it moves the mean and the variance.")
+def goes_back_through_the_scale_alone(grad_out, x, weight, eps=1e-5):
+    return _with_grad_x(_wide(weight, x) * grad_out, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("The sign of the way through the mean is wrong: μ is subtracted on the way forward, "
+                                   "so this part is taken away.")
+def turns_the_sign_of_the_mean(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    through_mean, through_var = _averages(grad_out, x, xhat)
+    return _with_grad_x(_wide(weight, x) * (grad_out + through_mean - through_var) / root, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("The way through the variance holds x where x̂ belongs: it pulls along the "
+                                   "normalised x, not along x itself.")
+def pulls_along_x_itself(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    through_mean, through_var = _averages(grad_out, x, xhat)
+    return _with_grad_x(_wide(weight, x) * (grad_out - through_mean - through_var / xhat * x) / root, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("The way through the variance holds x − μ, not x̂: a division by σ² + ε is missing "
+                                   "there.")
+def pulls_along_the_centred(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    through_mean, through_var = _averages(grad_out, x, xhat)
+    return _with_grad_x(_wide(weight, x) * (grad_out - through_mean - through_var * root**2) / root, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("The way through the variance counts half: ∂s/∂σ² has the factor 1/2, and ∂σ²/∂x "
+                                   "the factor 2 that cancels it.")
+def counts_the_variance_half(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    through_mean, through_var = _averages(grad_out, x, xhat)
+    return _with_grad_x(_wide(weight, x) * (grad_out - through_mean - through_var / 2) / root, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("In `grad_x` the averages run over the batch alone, one for every position. The "
+                                   "channel's mean and variance ran over the positions, too.")
+def averages_over_the_batch_alone(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    grad = grad_out - grad_out.mean(0, keepdim=True) - xhat * (grad_out * xhat).mean(0, keepdim=True)
+    return _with_grad_x(_wide(weight, x) * grad / root, grad_out, x, eps)
+
+
+@batch_norm_backward.misconception("`grad_weight` holds x − μ. The weight multiplied the normalised x, which is "
+                                   "divided by √(var + eps) as well.")
+def weighs_with_the_centred(grad_out, x, weight, eps=1e-5):
+    xhat, root = _normalised(x, eps)
+    return (_right_grad_x(grad_out, x, weight, eps), (grad_out * xhat * root).sum(_others(x)),
+            grad_out.sum(_others(x)))
+
+
+@batch_norm_backward.misconception("`grad_weight` and `grad_bias` were multiplied by γ. It is behind x̂ and no part of "
+                                   "either: γ belongs to `grad_x` alone.")
+def weighs_all_three(grad_out, x, weight, eps=1e-5):
+    xhat, _ = _normalised(x, eps)
+    return (_right_grad_x(grad_out, x, weight, eps), weight * (grad_out * xhat).sum(_others(x)),
+            weight * grad_out.sum(_others(x)))
+
+
+@batch_norm_backward.misconception("`grad_x` comes last. The order is that of x, weight, bias.")
+def returns_grad_x_last(grad_out, x, weight, eps=1e-5):
+    xhat, _ = _normalised(x, eps)
+    return (grad_out * xhat).sum(_others(x)), grad_out.sum(_others(x)), _right_grad_x(grad_out, x, weight, eps)
+
+
 @batch_norm_backward.alternative
 def step_by_step(grad_out, x, weight, eps=1e-5):
     axes = _others(x)

@@ -164,6 +164,41 @@ def adds_an_epsilon(images):
     return mean, (var + 1e-5).sqrt()
 
 
+@channel_stats.misconception("The squared distances were summed and never divided: the standard deviation is the root "
+                             "of their mean, not of their sum.")
+def sums_the_squares(images):
+    mean = images.mean((0, 2, 3))
+    return mean, (images - mean[:, None, None]).square().sum((0, 2, 3)).sqrt()
+
+
+@channel_stats.misconception("The sum of the squares was divided by N, the number of pictures. Every pixel counts: n "
+                             "is N·H·W.")
+def divides_by_the_pictures(images):
+    mean = images.mean((0, 2, 3))
+    return mean, ((images - mean[:, None, None]).square().sum((0, 2, 3)) / len(images)).sqrt()
+
+
+@channel_stats.misconception("You measured how far the pictures' means lie apart. The spread within each picture "
+                             "belongs to it, too: one deviation over all pixels of all pictures.")
+def measures_the_pictures_means(images):
+    return images.mean((0, 2, 3)), images.mean((2, 3)).std(0, correction=0)
+
+
+@channel_stats.misconception("Only the first picture was measured. Mean and deviation are those of all pictures "
+                             "together.")
+def measures_the_first_picture(images):
+    std, mean = torch.std_mean(images[0], (1, 2), correction=0)
+    return mean, std
+
+
+@channel_stats.misconception("n was counted as for square pictures, N · H · H. A picture has H rows and W columns: N · "
+                             "H · W.")
+def counts_on_squares(images):
+    count = len(images) * images.shape[2] ** 2
+    mean = images.sum((0, 2, 3)) / count
+    return mean, ((images - mean[:, None, None]).square().sum((0, 2, 3)) / count).sqrt()
+
+
 @channel_stats.alternative
 def by_a_matrix_of_channels(images):
     rows = images.transpose(0, 1).reshape(images.shape[1], -1)

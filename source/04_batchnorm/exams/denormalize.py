@@ -17,7 +17,8 @@ def denormalize(impl, draw):
                  lambda: impl(draw.normal(2, 3, 4, 5), draw.uniform(3), _spread_of(draw)))
     yield aspect("one picture", "Again (N, C, H, W) or (C, H, W), and channel c has its own `mean[c]` and `std[c]`.",
                  lambda: {"three channels": impl(draw.normal(3, 4, 5), draw.uniform(3), _spread_of(draw)),
-                          "as wide as deep": impl(draw.normal(4, 4, 4), draw.uniform(4), _spread_of(draw, 4))})
+                          "as wide as deep": impl(draw.normal(4, 4, 4), draw.uniform(4), _spread_of(draw, 4)),
+                          "a batch of three": impl(draw.normal(3, 3, 4, 5), draw.uniform(3), _spread_of(draw))})
     yield aspect("there and back", "Normalising and then denormalising gives the same picture, within rounding.",
                  lambda: _there_and_back(impl, draw))
     yield aspect("outside [0, 1]", "What lies outside [0, 1] stays outside: clip where you draw, not here.",
@@ -92,6 +93,48 @@ def multiplies_by_the_variance(x, mean, std):
 @denormalize.misconception("`mean` and `std` changed places: you multiplied by the mean and added the deviation.")
 def exchanges_mean_and_std(x, mean, std):
     return x * mean[:, None, None] + std[:, None, None]
+
+
+@denormalize.misconception("You told a single picture from a batch by comparing a length with the number of channels. "
+                           "A batch may be as long as it has channels: ask `x.ndim`, or count the axes from the end.")
+def guesses_from_the_first_length(x, mean, std):
+    shape = (-1, *[1] * (x.ndim - 1)) if len(x) == len(mean) else (1, -1, 1, 1)
+    return x * std.reshape(shape) + mean.reshape(shape)
+
+
+@denormalize.misconception("The channels were looked for at axis 1, whatever x is. A single picture (C, H, W) has them "
+                           "at axis 0: count the axes from the end.")
+def looks_at_axis_1(x, mean, std):
+    shape = [-1 if axis == 1 else 1 for axis in range(x.ndim)]
+    return x * std.reshape(shape) + mean.reshape(shape)
+
+
+@denormalize.misconception("`mean` and `std` met the rows: with one more axis they line up with H. The channels stand "
+                           "three from the end, so they need two more axes.")
+def meets_the_rows(x, mean, std):
+    return x * std[:, None] + mean[:, None]
+
+
+@denormalize.misconception("You multiplied by `std`, and `mean` was never added.")
+def forgets_the_mean(x, mean, std):
+    return x * std[:, None, None]
+
+
+@denormalize.misconception("You added the mean, and nothing was multiplied by `std`.")
+def forgets_the_deviation(x, mean, std):
+    return x + mean[:, None, None]
+
+
+@denormalize.misconception("You cut off what is below 0. It belongs to the picture until it is drawn: without it "
+                           "nobody can normalise back.")
+def cuts_off_what_is_negative(x, mean, std):
+    return (x * std[:, None, None] + mean[:, None, None]).clamp_min(0)
+
+
+@denormalize.misconception("`mean` and `std` left the graph (`detach`, `.data`, `.item()`, NumPy), so no gradient "
+                           "comes back to them. Compute with the tensors you were given.")
+def takes_the_statistics_as_numbers(x, mean, std):
+    return x * std.detach()[:, None, None] + mean.detach()[:, None, None]
 
 
 @denormalize.alternative

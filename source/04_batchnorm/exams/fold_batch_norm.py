@@ -334,6 +334,96 @@ def always_switches_back_to_training(conv, bn):
     return _assembled(conv, conv.weight * _tall(scale), beta + (_bias_of(conv) - bn.running_mean) * scale)
 
 
+def _with(conv, bn, **settings):
+    """The right numbers in a convolution of these settings, as far as they fit it."""
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, dtype=conv.weight.dtype, **settings)
+    with torch.no_grad():
+        folded.weight.copy_(conv.weight * _tall(scale))
+        folded.bias.copy_(beta + (_bias_of(conv) - bn.running_mean) * scale)
+    return folded
+
+
+@fold_batch_norm.misconception("The padding mode is lost: where `conv` reflects the picture at its border, the new "
+                               "layer pads with zeros. It belongs to a convolution, too.", literal=True)
+def forgets_the_padding_mode(conv, bn):
+    return _with(conv, bn, stride=conv.stride, padding=conv.padding, dilation=conv.dilation, groups=conv.groups)
+
+
+@fold_batch_norm.misconception("The dilation is lost; the new layer has 1. It belongs to a convolution, too.",
+                               literal=True)
+def forgets_the_dilation(conv, bn):
+    return _with(conv, bn, stride=conv.stride, padding=conv.padding, groups=conv.groups, padding_mode=conv.padding_mode)
+
+
+@fold_batch_norm.misconception("Dilation and padding mode are lost: the new layer has PyTorch's defaults for both.",
+                               literal=True)
+def forgets_dilation_and_padding_mode(conv, bn):
+    return _with(conv, bn, stride=conv.stride, padding=conv.padding, groups=conv.groups)
+
+
+@fold_batch_norm.misconception("The stride is lost: the new layer has 1, and its picture comes out too large.",
+                               literal=True)
+def forgets_the_stride(conv, bn):
+    return _with(conv, bn, padding=conv.padding, dilation=conv.dilation, groups=conv.groups,
+                 padding_mode=conv.padding_mode)
+
+
+@fold_batch_norm.misconception("The padding is lost; the new layer has none.", literal=True)
+def forgets_the_padding(conv, bn):
+    return _with(conv, bn, stride=conv.stride, dilation=conv.dilation, groups=conv.groups,
+                 padding_mode=conv.padding_mode)
+
+
+@fold_batch_norm.misconception("`conv.groups` did not reach the new layer, whose weight then has another shape: with "
+                               "groups each filter sees only its own group's channels.", literal=True)
+def forgets_the_groups(conv, bn):
+    return _with(conv, bn, stride=conv.stride, padding=conv.padding, dilation=conv.dilation,
+                 padding_mode=conv.padding_mode)
+
+
+@fold_batch_norm.misconception("γ and β are missing, as if `bn` had `affine=False`: its `weight` belongs to the scale, "
+                               "and its `bias` is added last.")
+def forgets_gamma_and_beta(conv, bn):
+    scale = 1 / (bn.running_var + bn.eps).sqrt()
+    return _assembled(conv, conv.weight * _tall(scale), (_bias_of(conv) - bn.running_mean) * scale)
+
+
+@fold_batch_norm.misconception("The running mean was added. BatchNorm subtracts it: (b − μ) · scale + β.")
+def adds_the_mean(conv, bn):
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    return _assembled(conv, conv.weight * _tall(scale), beta + (_bias_of(conv) + bn.running_mean) * scale)
+
+
+@fold_batch_norm.misconception("The convolution's bias was scaled twice. It passes through BatchNorm once: (b − μ) · "
+                               "scale + β.")
+def scales_the_bias_twice(conv, bn):
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    return _assembled(conv, conv.weight * _tall(scale), beta + (_bias_of(conv) * scale - bn.running_mean) * scale)
+
+
+@fold_batch_norm.misconception("The bias is new, the weight is that of `conv` as it was. The scale multiplies what the "
+                               "weight gives as well.")
+def leaves_the_weight(conv, bn):
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    return _assembled(conv, conv.weight, beta + (_bias_of(conv) - bn.running_mean) * scale)
+
+
+@fold_batch_norm.misconception("`bias` is no `nn.Parameter` of its own: it hangs on the old layers by its graph, and "
+                               "no optimiser sees it.", literal=True)
+def leaves_the_graph_on_the_bias(conv, bn):
+    gamma, beta = _gamma_beta(bn)
+    scale = gamma / (bn.running_var + bn.eps).sqrt()
+    folded = _assembled(conv, conv.weight * _tall(scale), beta)
+    del folded.bias
+    folded.bias = beta + (_bias_of(conv) - bn.running_mean) * scale
+    return folded
+
+
 @fold_batch_norm.alternative
 def with_a_deep_copy(conv, bn):
     folded = copy.deepcopy(conv)

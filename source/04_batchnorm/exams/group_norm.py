@@ -227,6 +227,44 @@ def takes_a_weight_a_group(x, num_groups, weight, bias, eps=1e-5):
     return _finish(groups, mean, (var + eps).sqrt(), x, weight, bias)
 
 
+@group_norm.misconception("You took the larger of variance and `eps`. It is the sum that stands under the root.")
+def takes_the_larger(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return _finish(groups, mean, var.clamp_min(eps).sqrt(), x, weight, bias)
+
+
+@group_norm.misconception("You divided by the group's variance. Divide by its root.")
+def forgets_the_root(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return _finish(groups, mean, var + eps, x, weight, bias)
+
+
+@group_norm.misconception("`bias` is not added. After each channel's scale comes its shift.")
+def leaves_out_the_shift(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return _finish(groups, mean, (var + eps).sqrt(), x, weight, 0 * bias)
+
+
+@group_norm.misconception("`weight` does not multiply. Each channel is scaled by its γ before β is added.")
+def leaves_out_the_scale(x, num_groups, weight, bias, eps=1e-5):
+    groups, mean, var = _group_mean_and_var(x, num_groups)
+    return ((groups - mean) / (var + eps).sqrt()).reshape(x.shape) + _wide(bias, x)
+
+
+@group_norm.misconception("The group's mean was never subtracted: only the division is there.")
+def divides_without_centring(x, num_groups, weight, bias, eps=1e-5):
+    groups, _, var = _group_mean_and_var(x, num_groups)
+    return _finish(groups, 0, (var + eps).sqrt(), x, weight, bias)
+
+
+@group_norm.misconception("The batch's axis went into the groups: you cut all of x, not each picture, into "
+                          "`num_groups` parts. Keep x.shape[0] in front.")
+def cuts_the_batch(x, num_groups, weight, bias, eps=1e-5):
+    groups = x.reshape(num_groups, -1)
+    var, mean = torch.var_mean(groups, 1, correction=0, keepdim=True)
+    return _finish(groups, mean, (var + eps).sqrt(), x, weight, bias)
+
+
 @group_norm.alternative
 def one_row_a_group(x, num_groups, weight, bias, eps=1e-5):
     rows = x.reshape(len(x) * num_groups, -1)

@@ -190,6 +190,55 @@ def counts_from_axis_1(x, weight, bias, eps=1e-5):
     return (x - mean) / (var + eps).sqrt() * weight + bias
 
 
+@layer_norm.misconception("You scaled and shifted before you normalised, which undoes what `weight` and `bias` are "
+                          "for: they come last.")
+def scales_before_it_normalises(x, weight, bias, eps=1e-5):
+    x = x * weight + bias
+    var, mean = torch.var_mean(x, _trailing(x, weight), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt()
+
+
+@layer_norm.misconception("The spread is right, but the mean was never subtracted from x: only the division is there.")
+def divides_without_centring(x, weight, bias, eps=1e-5):
+    var = x.var(_trailing(x, weight), correction=0, keepdim=True)
+    return x / (var + eps).sqrt() * weight + bias
+
+
+@layer_norm.misconception("`weight` does not multiply. Each normalised number is scaled by its γ before β is added.")
+def leaves_out_the_scale(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _trailing(x, weight), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() + bias
+
+
+@layer_norm.misconception("There is one mean and one variance for all of x. Every example has its own: average the "
+                          "trailing axes alone.")
+def averages_all_of_x(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, correction=0)
+    return (x - mean) / (var + eps).sqrt() * weight + bias
+
+
+@layer_norm.misconception("The averaged axes were dropped, and what is left of mean and variance meets x from the last "
+                          "axis on, the wrong one. Keep them as axes of size 1.")
+def drops_the_averaged_axes(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _trailing(x, weight), correction=0)
+    return (x - mean) / (var + eps).sqrt() * weight + bias
+
+
+@layer_norm.misconception("You normalised along one trailing axis after another. One mean and one variance belong to "
+                          "all of them together.")
+def normalises_axis_after_axis(x, weight, bias, eps=1e-5):
+    for axis in reversed(_trailing(x, weight)):
+        var, mean = torch.var_mean(x, axis, correction=0, keepdim=True)
+        x = (x - mean) / (var + eps).sqrt()
+    return x * weight + bias
+
+
+@layer_norm.misconception("The larger of variance and `eps` stands under your root. Their sum belongs there.")
+def takes_the_larger(x, weight, bias, eps=1e-5):
+    var, mean = torch.var_mean(x, _trailing(x, weight), correction=0, keepdim=True)
+    return (x - mean) / var.clamp_min(eps).sqrt() * weight + bias
+
+
 @layer_norm.alternative
 def flattened_from_behind(x, weight, bias, eps=1e-5):
     rows = x.reshape(-1, weight.numel())

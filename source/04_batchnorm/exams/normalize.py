@@ -25,7 +25,7 @@ def normalize(impl, draw):
     yield aspect("nothing added", "Nothing is added to `std`, however small, and no result is clipped.",
                  lambda: {f"std near {low:g}": impl(draw.uniform(2, 3, 4, 5), draw.uniform(3),
                                                     draw.uniform(3, low=low, high=2 * low))
-                          for low in (1e-3, 1e-6)})
+                          for low in (1e-3, 1e-6, 1e-9)})
     yield habits("`x`, `mean` and `std` stay as they were; float64 in gives float64 out; gradients flow through.", impl,
                  lambda: (draw.uniform(2, 3, 4, 5), draw.uniform(3), _spread_of(draw)))
 
@@ -135,6 +135,39 @@ def uses_its_own_unbiased_statistics(x, mean, std):
     axes = [axis for axis in range(x.ndim) if axis != x.ndim - 3]
     own = torch.std_mean(x, axes, keepdim=True)
     return (x - own[1]) / own[0]
+
+
+@normalize.misconception("The channels were looked for at axis 1, whatever x is. A single picture (C, H, W) has them "
+                         "at axis 0: count the axes from the end, where both kinds agree.")
+def looks_at_axis_1(x, mean, std):
+    shape = [-1 if axis == 1 else 1 for axis in range(x.ndim)]
+    return (x - mean.reshape(shape)) / std.reshape(shape)
+
+
+@normalize.misconception("`mean` and `std` met the rows: with one more axis they line up with H. The channels stand "
+                         "three from the end, so they need two more axes.")
+def meets_the_rows(x, mean, std):
+    return (x - mean[:, None]) / std[:, None]
+
+
+@normalize.misconception("You added the mean. It is to be taken away, so that what was at the mean becomes 0.")
+def adds_the_mean(x, mean, std):
+    return (x + mean[:, None, None]) / std[:, None, None]
+
+
+@normalize.misconception("`mean` and `std` changed places: you subtracted the deviation and divided by the mean.")
+def exchanges_mean_and_std(x, mean, std):
+    return (x - std[:, None, None]) / mean[:, None, None]
+
+
+@normalize.misconception("You divided by `std`, and `mean` was never subtracted.")
+def forgets_the_mean(x, mean, std):
+    return x / std[:, None, None]
+
+
+@normalize.misconception("You subtracted the mean, and nothing was divided by `std`.")
+def forgets_the_deviation(x, mean, std):
+    return x - mean[:, None, None]
 
 
 @normalize.alternative

@@ -356,6 +356,87 @@ def keeps_the_counter(net, loader):
         module.training = mode
 
 
+@recalibrate.misconception("Gradients were switched off and never on again: nothing can be trained after this. A `with "
+                           "torch.no_grad():` block ends by itself.", literal=True)
+def switches_gradients_off(net, loader):
+    torch.set_grad_enabled(False)
+    _recalibrate(net, loader)
+
+
+@recalibrate.misconception("The k-th batch got the share 1/(k + 1): the start, 0 and 1, counts as a batch of its own. "
+                           "The first batch has the share 1.")
+def counts_the_start(net, loader):
+    norms = _norms(net).values()
+    averages = {norm: norm.momentum for norm in norms}
+    _recalibrate(net, _sharing(norms, loader))
+    for norm, momentum in averages.items():
+        norm.momentum = momentum
+
+
+def _sharing(norms, loader):
+    """The batches; before each, every norm is told a share that counts the start."""
+    for number, batch in enumerate(loader, 2):
+        for norm in norms:
+            norm.momentum = 1 / number
+        yield batch
+
+
+@recalibrate.misconception("Only the first batch was measured. The statistics are the average over all batches.")
+def measures_the_first_batch(net, loader):
+    _recalibrate(net, [next(iter(loader))])
+
+
+@recalibrate.misconception("Only the last batch counts: the reset stands inside the loop, or the momentum is 1. The "
+                           "statistics are the average over all batches.")
+def keeps_the_last_batch(net, loader):
+    _recalibrate(net, [])
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    averages = {norm: norm.momentum for norm in _norms(net).values()}
+    with torch.no_grad():
+        for x, _ in loader:
+            for norm in averages:
+                norm.train().momentum = 1.0
+            net(x)
+    for norm, momentum in averages.items():
+        norm.momentum = momentum
+    for module, mode in modes.items():
+        module.training = mode
+
+
+@recalibrate.misconception("Norms that came in evaluation mode were passed over. Every norm is measured, and has its "
+                           "mode back afterwards.", literal=True)
+def passes_over_frozen_norms(net, loader):
+    modes = {module: module.training for module in net.modules()}
+    averages = {norm: norm.momentum for norm in _norms(net).values() if norm.training}
+    net.eval()
+    for norm in averages:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    with torch.no_grad():
+        for x, _ in loader:
+            net(x)
+    for norm, momentum in averages.items():
+        norm.momentum = momentum
+    for module, mode in modes.items():
+        module.training = mode
+
+
+@recalibrate.misconception("The statistics of the net are as before. Measure in the net that was given, not in a copy, "
+                           "and let its norms be in training mode while the batches go through.")
+def measures_a_copy(net, loader):
+    """As an answer does that works on a copy, or never calls the net."""
+
+
+@recalibrate.misconception("`num_batches_tracked` was put back to 0 at the end. It says how many batches the "
+                           "statistics come from: reset before the pass, not after it.", literal=True)
+def resets_the_counter_at_the_end(net, loader):
+    _recalibrate(net, loader)
+    for norm in _norms(net).values():
+        norm.num_batches_tracked.zero_()
+
+
 @recalibrate.alternative
 def by_hand_without_reset(net, loader):
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]

@@ -189,6 +189,19 @@ def takes_zero_for_none(mean, var, momentum, steps):
     return (1 - kept) * mean, kept + (1 - kept) * var
 
 
+@running_after.misconception("In the running variance the two shares changed places: what is left of the start belongs "
+                             "to the 1, the rest to `var`.")
+def exchanges_the_shares_of_the_variance(mean, var, momentum, steps):
+    kept = (1 - momentum) ** steps
+    return (1 - kept) * mean, kept * var + (1 - kept)
+
+
+@running_after.misconception("The running mean is right; the running variance is `var` at once. It, too, comes from "
+                             "its start little by little.")
+def takes_the_variance_whole(mean, var, momentum, steps):
+    return (1 - (1 - momentum) ** steps) * mean, var
+
+
 @running_after.alternative
 def step_after_step(mean, var, momentum, steps):
     running_mean, running_var = mean * 0, var * 0 + 1

@@ -93,9 +93,13 @@ def evaluate(impl, draw):
     def graph():
         net = draw.fill_(_Watched())
         batches = _labelled(draw, net, (2, 2, 4), 5, 5, 5)
-        return {"result": _plain(nets.fitting(impl, net, batches)), "graph built, batch by batch": net.graphs,
-                "gradients on afterwards": torch.is_grad_enabled(),
+        net.fc.bias.requires_grad_(False)
+        seen = {"result": _plain(nets.fitting(impl, net, batches)),
+                "graph built, batch by batch": list(net.graphs), "gradients on afterwards": torch.is_grad_enabled(),
                 "require gradients": [parameter.requires_grad for parameter in net.parameters()]}
+        with torch.no_grad():
+            nets.fitting(impl, net, batches)
+            return {**seen, "gradients on afterwards, where they were off": torch.is_grad_enabled()}
 
     def floating():
         net = draw.fill_(_Watched())
@@ -110,7 +114,8 @@ def evaluate(impl, draw):
                  restored)
     yield aspect("frozen parts", "Every submodule gets its own mode back: a norm that was frozen on purpose stays "
                  "frozen.", frozen)
-    yield aspect("no graph", "No graph is built while it measures; afterwards gradients are on as before.", graph)
+    yield aspect("no graph", "No graph is built while it measures; afterwards gradients are on or off as before.",
+                 graph)
     yield aspect("float", "It returns a Python float, and `loader` is any iterable of pairs (x, y).", floating)
 
 
@@ -304,6 +309,86 @@ def evaluates_only_a_net_that_trains(net, loader):
     for module, mode in modes.items():
         module.training = mode
     return result
+
+
+@evaluate.misconception("Gradients were switched on at the end, whoever had switched them off. Put back what was "
+                        "there: a `with torch.no_grad():` block does so by itself.", literal=True)
+def switches_gradients_on(net, loader):
+    torch.set_grad_enabled(False)
+    result = _accuracy(net, loader)
+    torch.set_grad_enabled(True)
+    return result
+
+
+@evaluate.misconception("A parameter that came frozen requires a gradient now: `requires_grad` was set for all of "
+                        "them. `torch.no_grad()` spares the graph; leave `requires_grad` alone.", literal=True)
+def sets_all_free(net, loader):
+    result = _accuracy(net, loader)
+    net.requires_grad_(True)
+    return result
+
+
+def _measured(net, loader, hits, count=len):
+    """A right `evaluate`, but for what counts as a hit and how many pictures there are."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    right, total = 0, 0
+    with torch.no_grad():
+        for x, y in loader:
+            right += hits(net(x), y).sum().item()
+            total += count(y)
+    for module, mode in modes.items():
+        module.training = mode
+    return right / total
+
+
+@evaluate.misconception("The smallest output was taken for the net's answer. It is the class with the largest.")
+def takes_the_smallest(net, loader):
+    return _measured(net, loader, lambda scores, y: scores.argmin(1) == y)
+
+
+@evaluate.misconception("The largest output itself was compared with the label. Ask where it is: the place is the "
+                        "class.")
+def compares_the_largest_value(net, loader):
+    return _measured(net, loader, lambda scores, y: scores.amax(1) == y)
+
+
+@evaluate.misconception("What was averaged is the probability that softmax gives the label. A picture counts fully or "
+                        "not at all: is the largest output at the label?")
+def averages_probabilities(net, loader):
+    return _measured(net, loader, lambda scores, y: scores.softmax(1).gather(1, y[:, None]))
+
+
+@evaluate.misconception("Every batch was counted as large as the first. The last one may be smaller: count the labels "
+                        "of each.")
+def counts_full_batches(net, loader):
+    sizes = []
+
+    def count(y):
+        sizes.append(len(y))
+        return sizes[0]
+
+    return _measured(net, loader, lambda scores, y: scores.argmax(1) == y, count)
+
+
+@evaluate.misconception("Batches smaller than the first were left out. Every picture counts.")
+def leaves_small_batches_out(net, loader):
+    batches = list(loader)
+    return _accuracy(net, [(x, y) for x, y in batches if len(x) >= len(batches[0][0])])
+
+
+@evaluate.misconception("The net's own flag was set, its parts' were not: they measure in the mode in which they came. "
+                        "`net.eval()` reaches every part.")
+def sets_its_own_flag(net, loader):
+    mode, net.training = net.training, False
+    result = measures_in_training_mode(net, loader)
+    net.training = mode
+    return result
+
+
+@evaluate.misconception("The result was rounded to two decimals. Round where you print.")
+def rounds_the_result(net, loader):
+    return round(_accuracy(net, loader), 2)
 
 
 @evaluate.alternative

@@ -18,16 +18,18 @@ def _norms(net, x, y):
 
 
 class _Twisted(nn.Module):
-    """The last layer to run is the first that was made."""
+    """The last layer to run is the first that was made, and others have weights of as many dimensions."""
 
     def __init__(self):
         super().__init__()
         self.last = nn.Linear(6, 4)
+        self.shade = nn.Parameter(torch.zeros(5, 5))
         self.deep = nn.Sequential(nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6)), nn.ReLU())
+        self.wide = nn.ConvTranspose2d(6, 6, 2)
         self.first = nn.Conv2d(2, 3, 1, bias=False)
 
     def forward(self, x):
-        return self.last(self.deep(self.first(x)).mean((2, 3)))
+        return self.last(self.wide(self.deep(self.first(x + self.shade))).mean((2, 3)))
 
 
 def _small_net(norm=False):
@@ -218,6 +220,68 @@ def measures_in_eval_mode_and_back(net, x, y):
     return norms
 
 
+@gradient_norms.misconception("The weights were chosen by their dimensions. Other layers and parameters have as many, "
+                              "a transposed convolution for one: ask each module whether it is one of the two.")
+def chooses_by_dimensions(net, x, y):
+    weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(F.cross_entropy(net(x), y), weights)]
+
+
+@gradient_norms.misconception("The weights were chosen by name and dimensions. A transposed convolution's is called "
+                              "`weight`, too, and has four: ask each module whether it is one of the two.")
+def chooses_by_name_and_dimensions(net, x, y):
+    weights = [parameter for name, parameter in net.named_parameters()
+               if name.endswith("weight") and parameter.ndim > 1]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(F.cross_entropy(net(x), y), weights)]
+
+
+def _by_layer(net, x, y, measure):
+    """What `measure` makes of each layer and its weight's gradient."""
+    layers = [module for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    grads = torch.autograd.grad(F.cross_entropy(net(x), y), [layer.weight for layer in layers])
+    return [measure(layer, grad).item() for layer, grad in zip(layers, grads, strict=True)]
+
+
+@gradient_norms.misconception("The largest number of each gradient was taken. The L2 norm is the root of the sum of "
+                              "all squares.")
+def takes_the_largest(net, x, y):
+    return _by_layer(net, x, y, lambda layer, grad: grad.abs().max())
+
+
+@gradient_norms.misconception("The squares were averaged: that is the root mean square. The L2 norm is the root of "
+                              "their sum.")
+def averages_the_squares(net, x, y):
+    return _by_layer(net, x, y, lambda layer, grad: grad.square().mean().sqrt())
+
+
+@gradient_norms.misconception("Each norm was divided by that of the weight. Asked for is the gradient's norm alone.")
+def divides_by_the_weights_norm(net, x, y):
+    return _by_layer(net, x, y, lambda layer, grad: grad.norm() / layer.weight.norm())
+
+
+@gradient_norms.misconception("The bias's gradient is in each number as well, in one norm with the weight's. Biases "
+                              "are left out.")
+def mixes_in_the_bias(net, x, y):
+    net.zero_grad()
+    F.cross_entropy(net(x), y).backward()
+    return [torch.cat([parameter.grad.flatten() for parameter in module.parameters()]).norm().item()
+            for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+
+
+@gradient_norms.misconception("The outputs went into `nll_loss` as they are. It takes log-softmax's results; the "
+                              "cross-entropy is the two together.")
+def forgets_the_log_softmax(net, x, y):
+    layers = [module.weight for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    return [gradient.norm().item() for gradient in torch.autograd.grad(F.nll_loss(net(x), y), layers)]
+
+
+@gradient_norms.misconception("A norm was taken for each picture, and these were averaged. Asked for is the norm of "
+                              "the gradient of the batch's mean loss: gradients may point against each other.")
+def averages_the_pictures_norms(net, x, y):
+    norms = [_norms(net, x[index:index + 1], y[index:index + 1]) for index in range(len(x))]
+    return [sum(column) / len(column) for column in zip(*norms, strict=True)]
+
+
 @gradient_norms.alternative
 def by_zero_grad(net, x, y):
     net.zero_grad()
@@ -234,9 +298,10 @@ def by_log_softmax(net, x, y):
 
 
 @gradient_norms.alternative
-def by_dimensions(net, x, y):
+def by_names(net, x, y):
     for parameter in net.parameters():
         parameter.grad = None
     nn.CrossEntropyLoss()(net(x), y).backward()
-    weights = [parameter for parameter in net.parameters() if parameter.ndim in (2, 4)]
+    weights = [net.get_parameter(f"{name}.weight") for name, module in net.named_modules()
+               if issubclass(type(module), (nn.Conv2d, nn.Linear))]
     return [float(weight.grad.flatten().dot(weight.grad.flatten()).sqrt()) for weight in weights]

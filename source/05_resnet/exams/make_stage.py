@@ -152,6 +152,47 @@ def strides_always_by_two(block, in_channels, channels, blocks, stride):
     return _stage(block, in_channels, channels, blocks, 2)
 
 
+@make_stage.misconception("The first block was given `channels * block.expansion` for `channels`. It multiplies them "
+                          "itself: pass `channels` as it is, to the first block as to all others.")
+def widens_the_first_block(block, in_channels, channels, blocks, stride):
+    given = channels * block.expansion
+    return nn.Sequential(block(in_channels, given, stride), *(block(given, channels, 1) for _ in range(blocks - 1)))
+
+
+@make_stage.misconception("The first block was told to take in `in_channels * block.expansion`. `in_channels` is what "
+                          "arrives at the stage: pass it as it is.")
+def expands_what_comes_in(block, in_channels, channels, blocks, stride):
+    return _stage(block, in_channels * block.expansion, channels, blocks, stride)
+
+
+@make_stage.misconception("There is one block too few: the first one and `blocks - 1` others make `blocks`.")
+def makes_one_too_few(block, in_channels, channels, blocks, stride):
+    return _stage(block, in_channels, channels, max(blocks - 1, 1), stride)
+
+
+@make_stage.misconception("There are always two blocks. `blocks` says how many: the first one and `blocks - 1` others.")
+def makes_always_two(block, in_channels, channels, blocks, stride):
+    return _stage(block, in_channels, channels, 2, stride)
+
+
+@make_stage.misconception("`in_channels` and `channels` changed places on the way to the block.")
+def exchanges_the_channels(block, in_channels, channels, blocks, stride):
+    return _stage(block, channels, in_channels, blocks, stride)
+
+
+@make_stage.misconception("All blocks but the first carry the stride. It is the other way round: the first one alone.")
+def strides_all_but_the_first(block, in_channels, channels, blocks, stride):
+    given = channels * block.expansion
+    return nn.Sequential(block(in_channels, channels, 1), *(block(given, channels, stride) for _ in range(blocks - 1)))
+
+
+@make_stage.misconception("The later blocks were told to take in `in_channels * block.expansion`. They take in what "
+                          "the block before gives, and that comes of `channels`.")
+def expands_the_wrong_number(block, in_channels, channels, blocks, stride):
+    later = (block(in_channels * block.expansion, channels, 1) for _ in range(blocks - 1))
+    return nn.Sequential(block(in_channels, channels, stride), *later)
+
+
 make_stage.alternative(by_a_loop)
 
 

@@ -209,6 +209,88 @@ def swaps_the_channels(in_channels, out_channels, stride):
     return _shortcut(out_channels, in_channels, stride)
 
 
+def _projecting(*layers):
+    """A right identity where nothing changes; elsewhere what `layers` makes of the three numbers."""
+    def build(in_channels, out_channels, stride):
+        if stride == 1 and in_channels == out_channels:
+            return nn.Identity()
+        return nn.Sequential(*(layer(in_channels, out_channels, stride) for layer in layers))
+
+    return build
+
+
+def _one_by_one(in_channels, out_channels, stride):
+    return nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+
+def _norm(in_channels, out_channels, stride):
+    return nn.BatchNorm2d(out_channels)
+
+
+def _max_pool(in_channels, out_channels, stride):
+    return nn.MaxPool2d(stride)
+
+
+@shortcut.misconception("A max pooling between convolution and BatchNorm makes the picture smaller. The 1×1 "
+                        "convolution has a stride for that, and nothing else stands in the shortcut.")
+def pools_in_the_middle(in_channels, out_channels, stride):
+    return _projecting(_one_by_one, _max_pool, _norm)(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("A max pooling before the convolution makes the picture smaller. The 1×1 convolution has a "
+                        "stride for that, and nothing else stands in the shortcut.")
+def pools_first(in_channels, out_channels, stride):
+    return _projecting(_max_pool, _one_by_one, _norm)(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("A max pooling behind the BatchNorm makes the picture smaller. The 1×1 convolution has a "
+                        "stride for that: without one it works on pixels that are thrown away.")
+def pools_last(in_channels, out_channels, stride):
+    return _projecting(_one_by_one, _norm, _max_pool)(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("A max pooling behind the BatchNorm, one that rounds sizes up, makes the picture smaller. The "
+                        "size is right, the numbers are not: the 1×1 convolution has a stride for that.")
+def pools_last_and_rounds_up(in_channels, out_channels, stride):
+    return _projecting(_one_by_one, _norm, lambda i, o, s: nn.MaxPool2d(s, ceil_mode=True))(
+        in_channels, out_channels, stride)
+
+
+@shortcut.misconception("Pixels are left out only behind the BatchNorm. In training it then measures those as well "
+                        "that nobody sees: let the convolution carry the stride.")
+def strides_behind_the_norm(in_channels, out_channels, stride):
+    return _projecting(_one_by_one, _norm, lambda i, o, s: nn.MaxPool2d(1, s))(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("The convolution's window is as large as the stride. It is 1×1 whatever the stride is.")
+def looks_as_far_as_it_strides(in_channels, out_channels, stride):
+    return _projecting(lambda i, o, s: nn.Conv2d(i, o, s, s, bias=False), _norm)(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("Where nothing changes there is still a BatchNorm. The input itself passes there: no layer "
+                        "with parameters.")
+def normalises_the_identity(in_channels, out_channels, stride):
+    if stride == 1 and in_channels == out_channels:
+        return nn.Sequential(nn.BatchNorm2d(in_channels))
+    return _shortcut(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("A function comes back where nothing changes, and a block needs a module there: one that has "
+                        "parameters (perhaps none), a state dict and a mode.")
+def gives_a_function(in_channels, out_channels, stride):
+    if stride == 1 and in_channels == out_channels:
+        return lambda x: x
+    return _shortcut(in_channels, out_channels, stride)
+
+
+@shortcut.misconception("Where only the stride changes, pixels are picked and nothing else: the convolution and its "
+                        "BatchNorm are missing there.")
+def picks_pixels_alone(in_channels, out_channels, stride):
+    if in_channels == out_channels and stride != 1:
+        return nn.MaxPool2d(1, stride)
+    return _shortcut(in_channels, out_channels, stride)
+
+
 shortcut.alternative(by_an_empty_sequential)
 
 

@@ -340,6 +340,92 @@ def adds_mean_losses_up(net, loader, optimizer):
     return averages_batches(net, batches, optimizer) * len(batches)
 
 
+def _stepping(net, loader, loss_of, step):
+    """A right epoch, but for the loss or the step."""
+    net.train()
+    total, count = 0.0, 0
+    for x, y in loader:
+        loss = loss_of(net(x), y)
+        step(loss)
+        total += loss.item() * len(x)
+        count += len(x)
+    return total / count
+
+
+@train_epoch.misconception("The outputs went into `nll_loss` as they are. It takes log-softmax's results; the "
+                           "cross-entropy is the two together.")
+def forgets_the_log_softmax(net, loader, optimizer):
+    def step(loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return _stepping(net, loader, F.nll_loss, step)
+
+
+@train_epoch.misconception("The loss is the squared distance from one-hot labels. Asked for is the cross-entropy.")
+def takes_the_squared_distance(net, loader, optimizer):
+    def step(loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return _stepping(net, loader, lambda scores, y: F.mse_loss(scores, F.one_hot(y, 4).float()), step)
+
+
+@train_epoch.misconception("The optimizer steps twice for each batch. One batch is one step.")
+def steps_twice(net, loader, optimizer):
+    def step(loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        optimizer.step()
+
+    return _stepping(net, loader, F.cross_entropy, step)
+
+
+@train_epoch.misconception("The step comes before `backward()`: each batch steps with the gradients of the one before, "
+                           "and the last batch's are never used.")
+def steps_too_early(net, loader, optimizer):
+    def step(loss):
+        optimizer.step()
+        optimizer.zero_grad()
+        loss.backward()
+
+    return _stepping(net, loader, F.cross_entropy, step)
+
+
+@train_epoch.misconception("All batches were put together into one. Each batch is a step of its own.")
+def makes_one_batch(net, loader, optimizer):
+    pairs = list(loader)
+    return _epoch(net, [tuple(torch.cat(parts) for parts in zip(*pairs, strict=True))], optimizer)
+
+
+@train_epoch.misconception("The result is the accuracy. Asked for is the mean loss.")
+def gives_the_accuracy(net, loader, optimizer):
+    net.train()
+    right, count = 0, 0
+    for x, y in loader:
+        optimizer.zero_grad()
+        scores = net(x)
+        F.cross_entropy(scores, y).backward()
+        optimizer.step()
+        right += (scores.argmax(1) == y).sum().item()
+        count += len(y)
+    return right / count
+
+
+@train_epoch.misconception("The gradients were clipped before the step. The task's steps take them as they are.")
+def clips_the_gradients(net, loader, optimizer):
+    def step(loss):
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+
+    return _stepping(net, loader, F.cross_entropy, step)
+
+
 @train_epoch.alternative
 def by_a_tensor_sum(net, loader, optimizer):
     criterion = nn.CrossEntropyLoss()

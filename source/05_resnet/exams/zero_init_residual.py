@@ -247,6 +247,57 @@ def zeroes_the_last_one_listed(net):
             nn.init.zeros_([part for part in module.modules() if isinstance(part, nn.BatchNorm2d)][-1].weight)
 
 
+def _visit(module, levels):
+    """Silence the blocks so many levels below a module."""
+    for child in module.children() if levels else ():
+        if hasattr(child, "bn2"):
+            nn.init.zeros_(_last_norm(child).weight)
+        _visit(child, levels - 1)
+
+
+@zero_init_residual.misconception("The search goes two levels down and no further: parts, and parts of parts. Blocks "
+                                  "may sit deeper, and the net may be one: `modules()` walks through all levels.")
+def searches_two_levels(net):
+    _visit(net, 2)
+
+
+@zero_init_residual.misconception("The net and two levels below it were searched, no more. A block may sit deeper: "
+                                  "`modules()` walks through all levels.")
+def searches_the_net_and_two_levels(net):
+    if hasattr(net, "bn2"):
+        nn.init.zeros_(_last_norm(net).weight)
+    _visit(net, 2)
+
+
+@zero_init_residual.misconception("Only parts of the net's parts were asked. Blocks sit on other levels, too, and the "
+                                  "net may be one: `modules()` walks through all of them.")
+def searches_the_second_level_alone(net):
+    for stage in net.children():
+        _visit(stage, 1)
+
+
+@zero_init_residual.misconception("Blocks were found in a net of stages alone (`layer1`, …). They may sit anywhere, "
+                                  "under any name, and the net itself may be one: ask all of `modules()`.")
+def searches_the_stages(net):
+    for name in ("layer1", "layer2", "layer3", "layer4"):
+        for block in getattr(net, name, ()):
+            nn.init.zeros_(_last_norm(block).weight)
+
+
+@zero_init_residual.misconception("The net was put into training mode. It was to keep the mode in which it came, each "
+                                  "part its own.", literal=True)
+def leaves_it_in_training_mode(net):
+    _zero(net.train())
+
+
+@zero_init_residual.misconception("Which norm is a block's last was guessed from its `expansion` or its widths. Ask "
+                                  "the block whether it has a `bn3`.")
+def trusts_the_expansion(net):
+    for module in net.modules():
+        if hasattr(module, "bn2"):
+            nn.init.zeros_((module.bn3 if module.expansion > 1 else module.bn2).weight)
+
+
 @zero_init_residual.alternative
 def by_no_grad(net):
     with torch.no_grad():

@@ -139,6 +139,19 @@ class ReadsColumns(PlainFlatten):
         return x.transpose(-2, -1).flatten(self.start_dim)
 
 
+@Flatten.misconception("`squeeze` drops every axis of length 1, the batch's among them where there is one image. "
+                       "Flatten from `start_dim` on, and leave the rest.")
+class SqueezesTheBatch(PlainFlatten):
+    def forward(self, x):
+        return x.flatten(self.start_dim).squeeze()
+
+
+@Flatten.misconception("Where no `start_dim` is given, yours is 0, and the batch is flattened, too. The default is 1.")
+class StartsAtZeroByDefault(PlainFlatten):
+    def __init__(self, start_dim=0):
+        super().__init__(start_dim)
+
+
 @Flatten.alternative
 class ByReshape(nn.Module):
     def __init__(self, start_dim=1):

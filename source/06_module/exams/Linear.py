@@ -332,6 +332,59 @@ class DrawsFromHalfTheInterval(nn.Module):
         return F.linear(x, self.weight, self.bias)
 
 
+@Linear.misconception("The bias is subtracted. It is added to what the weights give.")
+class SubtractsTheBias(PlainLinear):
+    def forward(self, x):
+        return x @ self.weight.T - (0 if self.bias is None else self.bias)
+
+
+@Linear.misconception("The bias is added twice, in the product and once more behind it.")
+class AddsTheBiasTwice(PlainLinear):
+    def forward(self, x):
+        return super().forward(x) + (0 if self.bias is None else self.bias)
+
+
+@Linear.misconception("The bias has the shape (1, out_features). It is (out_features,), one number an output; "
+                      "broadcasting does the rest.")
+class ShapesTheBiasAsARow(PlainLinear):
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__(in_features, out_features, bias)
+        if bias:
+            self.bias = nn.Parameter(self.bias.detach()[None])
+
+
+@Linear.misconception("The weights start at zero. Then all outputs are alike and stay alike: draw them from the task's "
+                      "interval.", literal=True)
+class StartsTheWeightAtZero(PlainLinear):
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__(in_features, out_features, bias)
+        nn.init.zeros_(self.weight)
+
+
+@Linear.misconception("The numbers start between −1 and 1, however many inputs there are. The bound shrinks with them: "
+                      "1/√in_features.")
+class StartsBetweenMinusOneAndOne(PlainLinear):
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__(in_features, out_features, bias)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -1, 1)
+
+
+@Linear.misconception("The weights have Xavier's start, whose bound counts inputs and outputs together. `nn.Linear`'s "
+                      "is 1/√in_features.")
+class StartsAsXavierDid(PlainLinear):
+    def __init__(self, in_features, out_features, bias=True):
+        super().__init__(in_features, out_features, bias)
+        nn.init.xavier_uniform_(self.weight)
+
+
+@Linear.misconception("A ReLU was applied to the result. A linear layer ends with the bias; the ReLU is a layer of its "
+                      "own.")
+class EndsInARelu(PlainLinear):
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
 @Linear.alternative
 class AsPyTorchWritesIt(nn.Module):
     def __init__(self, in_features, out_features, bias=True):

@@ -133,6 +133,7 @@ def _net(impl, draw):
         def forward(self, x):
             return self.pair(self.head(x + self.start)) + self.offset
 
+    _empty(impl)
     return Whole()
 
 
@@ -155,6 +156,7 @@ def _norm(impl, features):
             mean, var = (x.mean(0), x.var(0, correction=0)) if self.training else (self.running_mean, self.running_var)
             return (x - mean) / (var + 1e-5).sqrt() * self.weight + self.bias
 
+    _empty(impl)
     return Norm()
 
 
@@ -164,7 +166,10 @@ def _empty(impl):
         def __init__(self):
             super().__init__()
 
-    return Empty()
+    module = Empty()
+    if any(True for _ in module.named_parameters()):  # in every aspect, so that none depends on those before it
+        raise RuntimeError("a new object lists parameters that another object was given: they share a register")
+    return module
 
 
 def _listed(module):
@@ -175,9 +180,9 @@ def _listed(module):
 @exercise(points=16, reference=PlainMini)
 def MiniModule(impl, draw):
     def registration():
-        module, other = _empty(impl), _empty(impl)
-        weight = draw.normal(2, 3).requires_grad_()
+        module, weight = _empty(impl), draw.normal(2, 3).requires_grad_()
         module.weight = weight
+        other = _empty(impl)
         module.table = draw.normal(4)
         module.doubled = weight * 2
         module.size, module.label, module.nothing = 3, "mine", None
@@ -210,6 +215,8 @@ def MiniModule(impl, draw):
 
     def nested():
         net = _net(impl, draw)
+        net.last = _empty(impl)
+        net.last.weight = draw.normal(2).requires_grad_()
         return {"names": " ".join(name for name, _ in net.named_parameters()), "values": _listed(net),
                 "without names": [parameter.detach() for parameter in net.parameters()]}
 
@@ -390,7 +397,11 @@ def MiniModule(impl, draw):
             loss.backward()
             optimizer.step()
             losses.append(loss.detach())
-        return {"losses": torch.stack(losses), "afterwards": _listed(net)}
+        class Difference(impl):
+            def forward(self, x, y):
+                return x - y
+
+        return {"losses": torch.stack(losses), "afterwards": _listed(net), "called with two": Difference()(x, target)}
 
     yield aspect("registration",
                  "A leaf tensor that requires grad becomes a parameter by being assigned to an attribute; every other "
@@ -973,6 +984,70 @@ class PassesOverMissingNames(PlainMini):
             own[name].copy_(tensor)
 
 
+@MiniModule.misconception("All objects share a register: it stands in the class body, or is an argument's default "
+                          "value. A new object then lists what another was given. Make registers in `__init__`, "
+                          "on `self`.")
+class SharesItsRegisters(PlainMini):
+    _parameters: ClassVar[dict] = {}
+    _modules: ClassVar[dict] = {}
+    _buffers: ClassVar[dict] = {}
+
+    def __init__(self):
+        object.__setattr__(self, "training", True)
+
+    def __setattr__(self, name, value):
+        if _is_parameter(value):
+            self._parameters[name] = value
+        elif isinstance(value, PlainMini):
+            self._modules[name] = value
+        object.__setattr__(self, name, value)
+
+
+@MiniModule.misconception("The tree is walked level by level: all children first, then what is inside them. Each child "
+                          "comes with everything below it before the next one does.")
+class WalksLevelByLevel(PlainMini):
+    def _all(self, prefix=""):
+        level = [(prefix, self)]
+        while level:
+            for before, module in level:
+                yield from ((before + name, parameter) for name, parameter in module._parameters.items())
+            level = [(f"{before}{name}.", child) for before, module in level for name, child in module._modules.items()]
+
+
+@MiniModule.misconception("What does not fit raises a ValueError. The task asks for a RuntimeError, as PyTorch's `load_"
+                          "state_dict` raises.", literal=True)
+class RaisesValueErrors(PlainMini):
+    def load_state_dict(self, state_dict):
+        try:
+            super().load_state_dict(state_dict)
+        except RuntimeError as error:
+            raise ValueError from error
+
+
+@MiniModule.misconception("The object's own buffers are in its state dict, those of its children are not. Ask every "
+                          "child for its buffers, too.")
+class SavesItsOwnBuffersAlone(PlainMini):
+    def _kept(self, prefix=""):
+        yield from ((prefix + name, tensor) for name, tensor in self._all())
+        yield from ((prefix + name, tensor) for name, tensor in self._buffers.items())
+
+
+@MiniModule.misconception("`parameters()` gives a tensor under two names twice; `named_parameters()` does not. Take "
+                          "the tensors from there.", literal=True)
+class RepeatsWithoutNames(PlainMini):
+    def parameters(self):
+        return [parameter for _, parameter in self._all()]
+
+
+@MiniModule.misconception("`__call__` takes a single argument. It passes on to `forward` whatever it is given, two of "
+                          "them as well.", literal=True)
+class TakesOneArgument(PlainMini):
+    def __call__(self, x):
+        return self.forward(x)
+
+    __call__.__qualname__ = "MiniModule.__call__"  # the reader's error names the reader's class
+
+
 @MiniModule.alternative
 class LooksThroughItsAttributes:
     """No register but of the buffers' names: the attributes are the register."""
@@ -1160,8 +1235,8 @@ class OneRegister:
             self._entries.pop(name, None)
         self.__dict__[name] = value
 
-    def __call__(self, x):
-        return self.forward(x)
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
 
     def _items(self, prefix=""):
         tensors = [(prefix + n, v) for n, v in self._entries.items() if isinstance(v, torch.Tensor)]

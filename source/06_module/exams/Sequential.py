@@ -98,7 +98,8 @@ def Sequential(impl, draw):
         net = impl(*parts)
         walked = list(islice(iter(net), 20))
         return {"lengths": {"of four": len(net), "of net[1:]": len(net[1:]), "of nothing": len(impl())},
-                "in a loop": [len(walked), *(one is other for one, other in zip(walked, parts, strict=False))]}
+                "in a loop": [len(walked), *(one is other for one, other in zip(walked, parts, strict=False))],
+                "of the kinds": " ".join(type(one).__name__ for one in walked)}
 
     def repeats():
         first, tanh = _linear(draw, 4, 4), nn.Tanh()
@@ -109,7 +110,8 @@ def Sequential(impl, draw):
 
     def refusals():
         return {"modules, let in": [len(list(impl(*layers()).children())), len(list(impl(nn.Tanh()).children()))],
-                "a function": error_of(lambda: impl(nn.Tanh(), torch.tanh), TypeError)}
+                "a function": error_of(lambda: impl(nn.Tanh(), torch.tanh), TypeError),
+                "None": error_of(lambda: impl(nn.Tanh(), None))}
 
     yield aspect("order",
                  "The output of each module is the input of the next, in the order in which they were given.",
@@ -426,14 +428,72 @@ class LooksIntoTheRegisterByName(PlainSequential):
         return super().__getitem__(index) if isinstance(index, slice) else self._modules[str(index)]
 
 
+@Sequential.misconception("None was refused. `add_module` lets it in, and so does the task: a TypeError is for what is "
+                          "neither a module nor None.", literal=True)
+class RefusesNone(PlainSequential):
+    def __init__(self, *modules):
+        super().__init__(*modules)
+        if None in modules:
+            raise TypeError("None is no module")
+
+
+@Sequential.misconception("What is no module is refused with a ValueError. It is its type that is wrong: a TypeError.",
+                          literal=True)
+class RaisesValueErrors(PlainSequential):
+    def __init__(self, *modules):
+        if not all(isinstance(module, nn.Module | None) for module in modules):
+            raise ValueError("this is no module")
+        super().__init__(*modules)
+
+
+@Sequential.misconception("`for layer in net` gives the modules' names. It gives the modules themselves.")
+class LoopsOverNames(PlainSequential):
+    def __iter__(self):
+        return iter(self._modules)
+
+
+@Sequential.misconception("`for layer in net` goes from the last module to the first. It gives them in their order.")
+class LoopsBackwards(PlainSequential):
+    def __iter__(self):
+        return reversed(list(self._modules.values()))
+
+
+@Sequential.misconception("A slice is of another class, PyTorch's `nn.Sequential` for one. `net[1:3]` is a Sequential "
+                          "of yours again.", literal=True)
+class SlicesToPyTorchs(PlainSequential):
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        part = nn.Sequential()
+        for name in list(self._modules)[index]:
+            part.add_module(name, self._modules[name])
+        return part
+
+
+@Sequential.misconception("A slice takes its modules out of the whole net (`pop`, `del`), which is shorter afterwards. "
+                          "Both hold them: share the modules.")
+class TakesOutWhatItSlices(PlainSequential):
+    def __getitem__(self, index):
+        part = super().__getitem__(index)
+        if isinstance(index, slice):
+            for name in part._modules:
+                del self._modules[name]
+        return part
+
+
+@Sequential.misconception("A module that was given twice is entered once. It works twice: give each place a name.")
+class EntersRepeatsOnce(PlainSequential):
+    def __init__(self, *modules):
+        super().__init__(*dict.fromkeys(modules))
+
+
 @Sequential.alternative
 class ByAttributes(nn.Module):
     def __init__(self, *modules):
         super().__init__()
         for index, module in enumerate(modules):
-            if not isinstance(module, nn.Module):
-                raise TypeError(f"{type(module).__name__} is no module")
-            setattr(self, str(index), module)
+            self.register_module(str(index), None)
+            setattr(self, str(index), module)  # from now on it takes a module or None there, and nothing else
 
     def __iter__(self):
         return iter(self._modules.values())

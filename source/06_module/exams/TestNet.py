@@ -302,6 +302,87 @@ class SqueezesTheScores(PlainTestNet):
         return super().forward(x).squeeze()
 
 
+@TestNet.misconception("A lazy layer (`nn.LazyLinear`) has no numbers before the first batch: the 31,530 are not there "
+                       "yet. Work out how many numbers reach the linear layer.")
+class WaitsForTheFirstBatch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(10))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@TestNet.misconception("The convolution gives 32 channels. The task has 16.")
+class HasTwiceTheChannels(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(),
+                                 nn.Linear(32 * 14 * 14, 10))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@TestNet.misconception("There is no pool, and the linear layer was made for 16·28·28 numbers. A 2×2 max pool stands "
+                       "between convolution and flatten.")
+class ForgetsThePool(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.Flatten(), nn.Linear(16 * 28 * 28, 10))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@TestNet.misconception("The pool comes before the convolution. The shapes agree; the task's order is convolution, "
+                       "pool, flatten, linear.")
+class PoolsFirst(PlainTestNet):
+    def forward(self, x):
+        convolution, pool, flatten, linear = self.net
+        return linear(flatten(convolution(pool(x))))
+
+
+@TestNet.misconception("The channels were put last before flattening: the linear layer meets the right numbers in "
+                       "another order. Flatten what the pool gives as it is.")
+class FlattensChannelsLast(PlainTestNet):
+    def forward(self, x):
+        convolution, pool, flatten, linear = self.net
+        return linear(flatten(pool(convolution(x)).movedim(1, -1)))
+
+
+@TestNet.misconception("The result is a class for each image (`argmax`). The task asks for the ten scores: the loss "
+                       "needs all of them.")
+class ChoosesAClass(PlainTestNet):
+    def forward(self, x):
+        return self.net(x).argmax(1)
+
+
+@TestNet.misconception("The scores are cut off from the graph (`no_grad`, `detach`): nothing can be learned from them.")
+class RunsWithoutGradients(PlainTestNet):
+    def forward(self, x):
+        return self.net(x).detach()
+
+
+@TestNet.misconception("Something was done to the images before the convolution, as 0.1307 and 0.3081 do for MNIST. "
+                       "The net takes them as they come.")
+class NormalisesTheImages(PlainTestNet):
+    def forward(self, x):
+        return self.net((x - 0.1307) / 0.3081)
+
+
+@TestNet.alternative
+class LazyAndTriedOut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.LazyConv2d(16, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(10))
+        with torch.no_grad():
+            self.net(torch.zeros(1, 1, 28, 28))
+
+    def forward(self, x):
+        return self.net(x)
+
+
 @TestNet.alternative
 class NamedLayers(nn.Module):
     def __init__(self):

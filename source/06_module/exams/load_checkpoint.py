@@ -119,7 +119,8 @@ def load_checkpoint(impl, draw):
             before = _state(net)
             with_code = Path(folder) / "from the net.pt"
             ran = Path(folder) / "the code has run"
-            content = {"net": other.state_dict(), "optimizer": optimizer.state_dict(), "epoch": _Code(str(ran))}
+            content = {"net": other.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 4}
+            content["note"] = _Code(str(ran))
             torch.save(content, with_code)
             refused = error_of(lambda: impl(with_code, net), Exception) != "no error"
             seen = {"refused": refused, "its code ran": ran.exists(), "nothing was loaded": _equal(net, before)}
@@ -375,6 +376,32 @@ def keeps_its_own_state(path, net, optimizer=None, device="cpu"):
         for group, saved in zip(optimizer.param_groups, checkpoint["optimizer"]["param_groups"], strict=True):
             group["lr"] = saved["lr"]
     return checkpoint["epoch"]
+
+
+@load_checkpoint.misconception("`path` was taken for a `Path`. It may be a string, which has no `exists`: make a Path "
+                               "of it, or let `torch.load` open it.", literal=True)
+def asks_a_string_whether_it_exists(path, net, optimizer=None, device="cpu"):
+    if not path.exists():
+        raise FileNotFoundError(path)
+    return plain_load(path, net, optimizer, device)
+
+
+@load_checkpoint.misconception("A checkpoint with too few names is loaded all the same: what is missing keeps the "
+                               "net's own numbers. Let `load_state_dict` compare the names that are in the file.")
+def fills_up_what_is_missing(path, net, optimizer=None, device="cpu"):
+    checkpoint = torch.load(path, map_location=device, weights_only=True)
+    net.load_state_dict(net.state_dict() | checkpoint["net"])
+    if optimizer is not None:
+        optimizer.load_state_dict(checkpoint["optimizer"])
+    return checkpoint["epoch"]
+
+
+@load_checkpoint.misconception("Where there is no file, a ValueError was raised. Let the FileNotFoundError through: "
+                               "callers wait for that one.", literal=True)
+def raises_a_value_error(path, net, optimizer=None, device="cpu"):
+    if not os.path.exists(path):
+        raise ValueError(path)
+    return plain_load(path, net, optimizer, device)
 
 
 @load_checkpoint.alternative

@@ -63,7 +63,9 @@ def load_matching(impl, draw):
         given = _state(_donor(draw, _norm))
         given["1.num_batches_tracked"].fill_(9)
         given = dict(reversed(given.items()))
-        return {"three lists": _three(impl(net, given)), "the net": _state(net)}
+        seen = {"three lists": _three(impl(net, given)), "the net": _state(net)}
+        del given["1.running_var"]
+        return seen | {"without a buffer": _three(impl(net, given))}
 
     def another_head():
         net = _pupil(draw, 3)
@@ -368,6 +370,29 @@ def sets_the_frozen_free(module, state_dict):
     result = plain_matching(module, state_dict)
     module.requires_grad_(True)
     return result
+
+
+@load_matching.misconception("Buffers that the state dict lacks are not in `missing`: it was made from the parameters' "
+                             "names. `state_dict()` has both.", literal=True)
+def misses_parameters_alone(module, state_dict):
+    missing, unexpected, mismatched = plain_matching(module, state_dict)
+    parameters = dict(module.named_parameters())
+    return [name for name in missing if name in parameters], unexpected, mismatched
+
+
+@load_matching.misconception("Only the number of dimensions was compared. (6, 4) and (3, 4) have as many and do not "
+                             "fit: compare the whole shape.")
+def compares_the_dimensions(module, state_dict):
+    own = module.state_dict()
+    missing, unexpected, _ = plain_matching(module, state_dict)
+    return missing, unexpected, [name for name in own if name in state_dict and own[name].ndim != state_dict[name].ndim]
+
+
+@load_matching.misconception("`unexpected` and `mismatched` are exchanged. Unexpected is what the module does not "
+                             "have; mismatched is what both have in another shape.")
+def exchanges_the_last_two(module, state_dict):
+    missing, unexpected, mismatched = plain_matching(module, state_dict)
+    return missing, mismatched, unexpected
 
 
 @load_matching.alternative

@@ -296,6 +296,33 @@ def prints_the_tree(module):
     print(plain_tree(module))
 
 
+@module_tree.misconception("The first line has a name before it. The module itself has none: `Class (count)`.")
+def names_the_root(module):
+    return f"model: {plain_tree(module)}"
+
+
+@module_tree.misconception("A step inwards is one space wide. The task's has two.", literal=True)
+def indents_by_one(module):
+    return "\n".join(" " * ((len(line) - len(line.lstrip())) // 2) + line.lstrip()
+                     for line in plain_tree(module).split("\n"))
+
+
+@module_tree.misconception("The thousands are separated by points. The task's have commas.", literal=True)
+def separates_by_points(module):
+    return plain_tree(module).replace(",", ".")
+
+
+@module_tree.misconception("The thousands are separated by underscores, as `:_` does it. The task's have commas.",
+                           literal=True)
+def separates_by_underscores(module):
+    return plain_tree(module).replace(",", "_")
+
+
+@module_tree.misconception("The lines came in a list. Asked for is one text, the lines joined by line breaks.")
+def gives_a_list_of_lines(module):
+    return plain_tree(module).split("\n")
+
+
 @module_tree.alternative
 def by_recursion(module):
     def lines(name, module, indent):

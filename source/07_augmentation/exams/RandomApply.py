@@ -192,7 +192,7 @@ class LeavesOut:
 
 
 @RandomApply.misconception("The coin does not come from `generator` but from numbers of somebody else's: with the "
-                           "same seed the decisions differ. Hand the generator to `torch.rand`.")
+                           "same seed the decisions differ. Hand the generator to `torch.rand`.", literal=True)
 class TossesElsewhere:
     def __init__(self, p, transform):
         self.p, self.transform = p, transform
@@ -201,6 +201,16 @@ class TossesElsewhere:
         if torch.rand(()) >= self.p:
             return x
         return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
+
+
+@RandomApply.misconception("`generator` is used nowhere: coin and transform draw from torch's own numbers. Hand it to "
+                           "`torch.rand`, and to the transform.", literal=True)
+class IgnoresTheGenerator:
+    def __init__(self, p, transform):
+        self.p, self.transform = p, transform
+
+    def __call__(self, x, generator=None):
+        return self.transform(x) if torch.rand(()) < self.p else x
 
 
 @RandomApply.misconception("The coin comes from Python's or NumPy's numbers, which know neither `generator` nor "

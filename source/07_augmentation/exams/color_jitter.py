@@ -1,8 +1,12 @@
 """How `color_jitter` is examined."""
 
+import random
+
 import torch
 
 from convcraft.exam import aspect, exercise, own_numbers, seed_facts, seeded
+
+from .shared import _alike
 
 _GREY = (0.299, 0.587, 0.114)
 
@@ -63,11 +67,15 @@ def _one(seen, picture, wanted, strength):
         if name != wanted:
             facts[f"{name} stays"] = bool(((values - 1).abs() < 2e-3).all())
             continue
+        alike = _alike(seen) and bool((values - 1).abs().max() > 1e-3)  # then they are looked at in `all three`
         place = (values - 1) / strength  # uniform from −1 to 1: of 300, 150 in the inner half, 56 more or less
         facts |= {f"{name} within its limits": bool((place.abs() < 1 + 1e-2).all()),
-                  f"{name} from end to end": bool(place.min() < -0.85 and place.max() > 0.85),
-                  f"{name} evenly": bool(94 < (place.abs() < 0.5).sum() < 206)}
-    return facts | ({"stretched about": _about(seen, picture)} if wanted == "contrast" else {})
+                  f"{name} from end to end": alike or bool(place.min() < -0.85 and place.max() > 0.85),
+                  f"{name} evenly": alike or bool(94 < (place.abs() < 0.5).sum() < 206)}
+    if wanted == "contrast":
+        near = alike and bool((factors[wanted] - 1).abs().max() < 0.1)  # too near to 1 to tell what about
+        facts["stretched about"] = "the mean of the grey picture" if near else _about(seen, picture)
+    return facts
 
 
 def _about(seen, picture):
@@ -140,8 +148,10 @@ def color_jitter(impl, draw):
     def together(seen, right):
         factors, rest = _factors(seen[1], right[0])
         draws = torch.stack([(values - 1) / 0.1 for values in factors.values()])
+        alike = _alike(seen[1]) and bool((draws.abs() > 1e-2).all())
         return {"nothing else has changed": bool(rest < 1e-3), "within their limits": bool((draws.abs() < 1.02).all()),
-                "each has its own draw": bool(torch.corrcoef(draws).tril(-1).abs().max() < 0.45)}
+                "another picture each time": not _alike(seen[1]),
+                "each has its own draw": alike or bool(torch.corrcoef(draws).tril(-1).abs().max() < 0.45)}
 
     def extreme():
         """What is seen of strong changes; to look for the factors takes long, so it is done once for an answer."""
@@ -155,10 +165,12 @@ def color_jitter(impl, draw):
             raise ValueError(f"it has shape {tuple(first.shape[1:])}; {tuple(picture.shape)} was asked for")
         # Of factors from 0 to 4 all of 200 are above one half once in 10 ** 11.
         lit = strongly(200, 3.0, 0, 0)
-        return {"factors below one half": bool((lit.mean((-3, -2, -1)) < picture.mean() / 2).any()),
-                "wholly black": bool((lit <= 0).flatten(1).all(1).any()), "below 0": bool((strong < 0).any()),
+        alike = all(map(_alike, (strong, first, second, lit))) and bool((lit != picture).any())
+        return {"factors below one half": alike or bool((lit.mean((-3, -2, -1)) < picture.mean() / 2).any()),
+                "wholly black": not alike and bool((lit <= 0).flatten(1).all(1).any()),
+                "below 0": bool((strong < 0).any()),
                 "above 1": bool((strong > 1).any()),
-                "black and white are reached": bool((strong == 0).any() and (strong == 1).any()),
+                "black and white are reached": alike or bool((strong == 0).any() and (strong == 1).any()),
                 "brightness, then contrast": _way(first, picture, ("brightness", "contrast"), 2.0),
                 "contrast, then saturation": _way(second, picture, ("contrast", "saturation"), 2.0)}
 
@@ -328,9 +340,43 @@ def changes_the_picture_itself(x, brightness, contrast, saturation, generator=No
 
 
 @color_jitter.misconception("The factors come from torch's own numbers, not from `generator`: the same seed gives "
-                            "another picture.")
+                            "another picture.", literal=True)
 def jitters_by_other_numbers(x, brightness, contrast, saturation, generator=None):
     return _jittered(x, brightness, contrast, saturation)
+
+
+@color_jitter.misconception("Some factors come from the generator and others from torch's own numbers. Hand "
+                            "`generator` to all three draws.", literal=True)
+def draws_the_last_elsewhere(x, brightness, contrast, saturation, generator=None):
+    factors = iter((generator, generator, None))
+    return _varied(x, (brightness, contrast, saturation), generator,
+                   factor=lambda strength, _: _factor(strength, next(factors)))
+
+
+@color_jitter.misconception("The factors come from Python's or NumPy's numbers, which know neither `generator` nor "
+                            "`torch.manual_seed`: no seed of torch's repeats them.", literal=True)
+def jitters_by_pythons_numbers(x, brightness, contrast, saturation, generator=None):
+    return _varied(x, (brightness, contrast, saturation), generator, factor=lambda strength, _: random.uniform(
+        max(0.0, 1 - strength), 1 + strength))
+
+
+@color_jitter.misconception("A generator is made, or set back to its seed, in each call: every picture is changed "
+                            "alike. Draw from `generator` as it comes.", literal=True)
+def jitters_by_a_seed_of_its_own(x, brightness, contrast, saturation, generator=None):
+    return _jittered(x, brightness, contrast, saturation, torch.Generator().manual_seed(0))
+
+
+@color_jitter.misconception("Each call draws from a copy of the generator, or from its first seed again: the next call "
+                            "has the same factors. Draw from `generator` itself, so that it moves on.", literal=True)
+def jitters_from_a_copy(x, brightness, contrast, saturation, generator=None):
+    return _jittered(x, brightness, contrast, saturation, None if generator is None else generator.clone_state())
+
+
+@color_jitter.misconception("Where no generator is given, a new one is made in each call. All new ones start from the "
+                            "same number, so every picture is changed alike. `torch.rand` takes `generator=None`.",
+                            literal=True)
+def jitters_with_a_new_one(x, brightness, contrast, saturation, generator=None):
+    return _jittered(x, brightness, contrast, saturation, generator or torch.Generator())
 
 
 @color_jitter.misconception("A batch was changed picture by picture, each with draws of its own. One call draws once.",

@@ -66,7 +66,7 @@ def compare(impl, draw):
     def the_same(seen, right):
         return {"names": seen["names"],
                 "alone a recipe draws what it draws beside another": seen["b"] == seen["b alone"],
-                "its numbers are those after `torch.manual_seed(seed)`": seen["a"] == right["a"]}
+                "seeded anew before each run": _seeded_when(seen["a"], seen["b"], right["a"])}
 
     def single():
         return [float(number) for number in impl({"a": _shares(draw, 1).get}, [0])["a"]]
@@ -82,6 +82,19 @@ def compare(impl, draw):
                                "changes "
                                "no result.", repeatable, view=the_same)
     yield aspect("one seed", "With a single seed the spread is 0.0.", single)
+
+
+def _seeded_when(first, second, right):
+    """When torch was given a seed, by what two recipes drew for two seeds; right is what a seed gives."""
+    if first == second == right:
+        return "yes"
+    if first == right:
+        return "for the first recipe alone"
+    if first[1] == second[1] == right[0]:
+        return "with the seed of the run before"
+    if first[0] == first[1] == second[0] == second[1]:
+        return "always with the same number"
+    return "once for each recipe" if first == second else "no"
 
 
 @compare.misconception("The standard deviation was divided by n. Four seeds are a sample of all seeds: divide by n − "
@@ -134,6 +147,89 @@ def seeds_once(recipes, seeds):
     shares = {name: torch.tensor([run(seed) for seed in seeds], dtype=torch.float64) for name, run in recipes.items()}
     return {name: (values.mean().item(), values.std().item() if len(seeds) > 1 else 0.0)
             for name, values in shares.items()}
+
+
+@compare.misconception("PyTorch gets each seed once, and all recipes run after it: the second goes on where the first "
+                       "left the numbers. Seed before each run.", literal=True)
+def seeds_once_for_all_recipes(recipes, seeds):
+    runs = {name: [] for name in recipes}
+    for seed in seeds:
+        torch.manual_seed(seed)
+        for name, run in recipes.items():
+            runs[name].append(run(seed))
+    return {name: (statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
+            for name, values in runs.items()}
+
+
+@compare.misconception("PyTorch is seeded once for each recipe, not for each run: a run's numbers hang on the runs "
+                       "before it. Seed before each run.", literal=True)
+def seeds_once_for_a_recipe(recipes, seeds):
+    seeds, found = list(seeds), {}
+    for name, run in recipes.items():
+        torch.manual_seed(seeds[0])
+        values = [run(seed) for seed in seeds]
+        found[name] = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+    return found
+
+
+@compare.misconception("PyTorch is seeded before each run, but always with the same number. Then all seeds draw alike: "
+                       "seed it with `seed`.", literal=True)
+def seeds_with_a_constant(recipes, seeds):
+    seeds, found = list(seeds), {}
+    for name, run in recipes.items():
+        values = []
+        for seed in seeds:
+            torch.manual_seed(0)
+            values.append(run(seed))
+        found[name] = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+    return found
+
+
+@compare.misconception("PyTorch is seeded after each run: a run draws with the seed of the run before it. Seed first, "
+                       "then run.", literal=True)
+def seeds_after_the_run(recipes, seeds):
+    seeds, found = list(seeds), {}
+    for name, run in recipes.items():
+        values = []
+        for seed in seeds:
+            values.append(run(seed))
+            torch.manual_seed(seed)
+        found[name] = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+    return found
+
+
+@compare.misconception("The two numbers are exchanged: the mean comes first, then the spread.")
+def gives_the_spread_first(recipes, seeds):
+    return {name: (spread, mean) for name, (mean, spread) in _compared(recipes, seeds).items()}
+
+
+@compare.misconception("Each recipe was run more than once with a seed, perhaps once for the mean and once for the "
+                       "spread. A run is a training: run once and keep what it gave.", literal=True)
+def runs_again_for_the_spread(recipes, seeds):
+    seeds = list(seeds)
+    return {name: (statistics.fmean(_run(run, seed) for seed in seeds),
+                   statistics.stdev(_run(run, seed) for seed in seeds) if len(seeds) > 1 else 0.0)
+            for name, run in recipes.items()}
+
+
+@compare.misconception("With one seed the deviation of a single number was asked for, and that is an error. Say 0.0 "
+                       "then.", literal=True)
+def asks_for_the_spread_of_one(recipes, seeds):
+    seeds, found = list(seeds), {}
+    for name, run in recipes.items():
+        values = [_run(run, seed) for seed in seeds]
+        found[name] = statistics.fmean(values), statistics.stdev(values)
+    return found
+
+
+@compare.misconception("Each pair is a list. The task asks for a tuple: `mean, spread`.", literal=True)
+def pairs_as_lists(recipes, seeds):
+    return {name: list(pair) for name, pair in _compared(recipes, seeds).items()}
+
+
+@compare.misconception("The two numbers are NumPy's, not Python floats. `float(...)` makes one of each.", literal=True)
+def compares_in_numpy(recipes, seeds):
+    return {name: tuple(map(np.float64, pair)) for name, pair in _compared(recipes, seeds).items()}
 
 
 @compare.misconception("The second number is the variance. The standard deviation is its root, and has the unit of the "

@@ -1,13 +1,14 @@
 """How `cutmix` is examined."""
 
 import math
+import random
 
 import torch
 import torch.nn.functional as F
 
 from convcraft.exam import aspect, exercise, own_numbers, seed_facts, seeded
 
-from .shared import _beta, _label_kind, _numbered
+from .shared import _alike, _beta, _label_kind, _numbered
 
 
 def _box(height, width, share, generator):
@@ -83,14 +84,21 @@ def cutmix(impl, draw):
     def whole(seen):
         return bool((seen[0] == seen[0].round()).all() and (seen[0] > 0).all())
 
+    def one_box(seen, shape):
+        """Whether all batches are alike, and pasted."""
+        return _alike(seen[0]) and bool((seen[0][0] != _numbered(*shape)).any()) and whole(seen)
+
     def pixels(seen, right):
+        if one_box(seen, shape):
+            return {**pixels(right, None), "another box or partners each time": False}
         source, place = _sources(seen[0], shape)
         own = torch.arange(4)[:, None, None, None]
         foreign = source != own
         partner = torch.where(foreign, source, -1).amax((2, 3, 4), keepdim=True)
         rows, columns = foreign.any(4).any(2), foreign.any(3).any(2)
         boxes = rows[..., :, None] & columns[..., None, :]
-        return {"black pixels": bool((seen[0] == 0).any()), "whole pixels, each from its own place": bool(
+        return {"another box or partners each time": True, "black pixels": bool((seen[0] == 0).any()),
+                "whole pixels, each from its own place": bool(
                     (seen[0] == seen[0].round()).all() and (place == torch.arange(96).reshape(2, 6, 8)).all()),
                 "one partner": bool(((source == own) | (source == partner)).all()),
                 "one box through all channels": bool((foreign == boxes[:, :, None]).all()),
@@ -101,6 +109,8 @@ def cutmix(impl, draw):
     large = (4, 1, 24, 32)  # so large that a side's rounding hardly changes an area
 
     def labels(seen, right):
+        if one_box(seen, large) and _alike(seen[1]):
+            seen = right
         source, _ = _sources(seen[0], large)
         weights = torch.stack([(source == number).float().mean((2, 3, 4)) for number in range(4)], -1)
         mixed = torch.stack([weights.diagonal(dim1=1, dim2=2) < 0.9, weights.diagonal(dim1=1, dim2=2) > 0.1]).all(0)
@@ -110,6 +120,8 @@ def cutmix(impl, draw):
         return {"labels": kind, "mixed": bool(mixed.any())}
 
     def sizes(seen, right):
+        if one_box(seen, (8, 1, 12, 24)):
+            seen = right
         source, _ = _sources(seen[0], (8, 1, 12, 24))
         shares = (source != torch.arange(8)[:, None, None, None]).float().mean((2, 3, 4))
         boxes = shares[shares > 0]
@@ -121,6 +133,8 @@ def cutmix(impl, draw):
                 "about a half" if largest < 0.6 else "nearly all"}
 
     def extremes(seen, right):
+        if one_box(seen, (4, 1, 16, 16)):
+            seen = right
         source, _ = _sources(seen[0], (4, 1, 16, 16))
         shares = (source != torch.arange(4)[:, None, None, None]).float().mean((2, 3, 4))
         return {"whole pixels": whole(seen), "boxes are there": bool((shares > 0).any()),
@@ -347,9 +361,34 @@ def blends_in_the_box(x, y, alpha, num_classes, generator=None):
 
 
 @cutmix.misconception("Box, λ or partners come from other numbers than the generator's, so the same seed pastes "
-                      "elsewhere.")
+                      "elsewhere.", literal=True)
+def pastes_by_some_other_numbers(x, y, alpha, num_classes, generator=None):
+    return _pasted_box(x, y, _box(*x.shape[-2:], _beta(alpha, generator), generator), num_classes, None)
+
+
+@cutmix.misconception("`generator` is used nowhere: λ, box and partners come from torch's own numbers. Hand it to "
+                      "everything that draws.", literal=True)
 def pastes_by_other_numbers(x, y, alpha, num_classes, generator=None):
     return _pasted(x, y, alpha, num_classes)
+
+
+@cutmix.misconception("Box, λ or partners come from NumPy's or Python's numbers, which know neither `generator` nor "
+                      "`torch.manual_seed`: no seed of torch's repeats the batch.", literal=True)
+def pastes_by_pythons_numbers(x, y, alpha, num_classes, generator=None):
+    own = torch.Generator().manual_seed(random.randrange(2**40))
+    return _pasted_box(x, y, _box(*x.shape[-2:], _beta(alpha, generator), own), num_classes, generator)
+
+
+@cutmix.misconception("A generator is made, or set back to its seed, in each call: every batch gets the same box and "
+                      "the same partners. Draw from `generator` as it comes.", literal=True)
+def pastes_by_a_seed_of_its_own(x, y, alpha, num_classes, generator=None):
+    return _pasted(x, y, alpha, num_classes, torch.Generator().manual_seed(0))
+
+
+@cutmix.misconception("Each call draws from a copy of the generator, or from its first seed again: the next call gives "
+                      "the same box and partners. Draw from `generator` itself, so that it moves on.", literal=True)
+def pastes_from_a_copy(x, y, alpha, num_classes, generator=None):
+    return _pasted(x, y, alpha, num_classes, None if generator is None else generator.clone_state())
 
 
 @cutmix.misconception("The class numbers were mixed: a third of an 8 in a 2 became 4. A label that can be mixed is a "
@@ -365,7 +404,8 @@ def averages_class_numbers(x, y, alpha, num_classes, generator=None):
 
 
 @cutmix.misconception("Where no generator is given, a new one is made in each call. All new ones start from the same "
-                      "number, so every batch gets the same box and the same partners. Pass None on, as it is.")
+                      "number, so every batch gets the same box and the same partners. Pass None on, as it is.",
+                      literal=True)
 def pastes_with_a_new_one(x, y, alpha, num_classes, generator=None):
     return _pasted(x, y, alpha, num_classes, generator or torch.Generator())
 

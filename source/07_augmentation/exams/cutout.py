@@ -1,11 +1,13 @@
 """How `cutout` is examined."""
 
+import random
+
 import torch
 import torch.nn.functional as F
 
 from convcraft.exam import aspect, exercise, own_numbers, seed_facts, seeded
 
-from .shared import _numbered, _pair
+from .shared import _alike, _numbered, _pair
 
 
 def _hole_facts(seen, picture):
@@ -69,7 +71,9 @@ def cutout(impl, draw):
                                                      and ((shares.sum(0) - 0.2).abs() < 0.13).all())
         return facts
 
-    def sizes(seen, odd):
+    def sizes(seen, odd, right):
+        if _alike(seen) and (seen == 0).any():
+            seen = right
         facts = _hole_facts(seen, _numbered(1, 7, 9))
         names = ["the hole is filled with", "a rectangle", "largest", *(["smallest"] if odd else [])]
         return {name: facts[name] for name in names}
@@ -89,7 +93,9 @@ def cutout(impl, draw):
                 torch.stack([impl(x[0, 0].clone(), 3, generator=generator) for _ in range(100)])]
 
     def together(seen, right):
-        batches, bare = seen
+        batches, bare = (others if _alike(shown) and (shown == 0).any() else shown
+                         for shown, others in zip(seen, right, strict=True))
+        batches = batches if (seen[0] == seen[0][:, :1]).all() else seen[0]
         holes = {"a batch": (batches == 0).any(1).any(1), "a bare (H, W)": bare == 0}
         return {"all alike": bool((batches == batches[:, :1]).all()),
                 **{f"{name}: {fact}": value for name, black in holes.items() for fact, value in (
@@ -117,7 +123,7 @@ def cutout(impl, draw):
     yield aspect("sizes",
                  "`size` is a number or a pair (height, width); of an even size, either middle may be the centre.",
                  lambda: [cuts(_numbered(1, 7, 9), size, 80) for size in ((2, 4), 4, (5, 7))],
-                 view=lambda seen, right: [sizes(shown, odd) for shown, odd in zip(seen, (0, 0, 1), strict=True)])
+                 view=lambda seen, right: [sizes(*shown) for shown in zip(seen, (0, 0, 1), right, strict=True)])
     yield aspect("seed", "The centre is drawn from `generator` alone: the same seed, the same hole.",
                  lambda: seeded(lambda generator: torch.stack(
                      [impl(_numbered(1, 9, 9), 3, generator=generator) for _ in range(12)]), draw), view=draws)
@@ -238,7 +244,7 @@ def misses_the_last_centre(x, size, generator=None):
 
 
 @cutout.misconception("A generator is made, or set back to its seed, in each call: every picture has its hole at the "
-                      "same place. Draw from `generator` as it comes.")
+                      "same place. Draw from `generator` as it comes.", literal=True)
 def cuts_by_a_seed_of_its_own(x, size, generator=None):
     return _blackened(x, size, torch.Generator().manual_seed(0))
 
@@ -267,13 +273,37 @@ def cuts_each_channel(x, size, generator=None):
 
 
 @cutout.misconception("The hole's place does not come from the generator: the same seed cuts somewhere else. Hand "
-                      "`generator` to `torch.randint`.")
+                      "`generator` to `torch.randint`.", literal=True)
 def cuts_by_other_numbers(x, size, generator=None):
     return _blackened(x, size)
 
 
+@cutout.misconception("One of the centre's two numbers comes from the generator, the other does not. Hand `generator` "
+                      "to both draws.", literal=True)
+def draws_the_column_elsewhere(x, size, generator=None):
+    height, width = _pair(size)
+    row, column = int(torch.randint(x.shape[-2], (), generator=generator)), int(torch.randint(x.shape[-1], ()))
+    return _cut(x, row - height // 2, column - width // 2, height, width)
+
+
+@cutout.misconception("The hole's place comes from Python's or NumPy's numbers, which know neither `generator` nor "
+                      "`torch.manual_seed`: no seed of torch's repeats it. `torch.randint` takes the generator.",
+                      literal=True)
+def cuts_by_pythons_numbers(x, size, generator=None):
+    height, width = _pair(size)
+    row, column = (random.randrange(side) for side in x.shape[-2:])
+    return _cut(x, row - height // 2, column - width // 2, height, width)
+
+
+@cutout.misconception("Each call draws from a copy of the generator, or from its first seed again: the next call gives "
+                      "the same hole. Draw from `generator` itself, so that it moves on.", literal=True)
+def cuts_from_a_copy(x, size, generator=None):
+    return _blackened(x, size, None if generator is None else generator.clone_state())
+
+
 @cutout.misconception("Where no generator is given, a new one is made in each call. All new ones start from the same "
-                      "number, so every hole lies at the same place. `torch.randint` takes `generator=None`.")
+                      "number, so every hole lies at the same place. `torch.randint` takes `generator=None`.",
+                      literal=True)
 def cuts_with_a_new_one(x, size, generator=None):
     return _blackened(x, size, generator or torch.Generator())
 

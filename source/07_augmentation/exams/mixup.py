@@ -116,6 +116,8 @@ def _beta_kind(found, alpha):
         return "always one half" if (found - 0.25).abs().max() < 1e-4 else "always the same λ"
     if (own > 0.5).all():
         return "never below one half"
+    if (own < 0.5).all():
+        return "never above one half"
     mean = found.mean().item()
     fits = {"Beta(α, α)": alpha / (2 * (2 * alpha + 1)), "uniform": 1 / 6}
     width = {"Beta(α, α)": 0.043 if alpha < 1 else 0.018, "uniform": 0.037}
@@ -193,7 +195,7 @@ def takes_the_larger_share(x, y, alpha, num_classes, generator=None):
 
 
 @mixup.misconception("The partners are the same in every call: the picture beside it, or the batch read backwards. The "
-                     "same two then meet in every epoch that is not shuffled: draw them anew.")
+                     "same two then meet in every epoch that is not shuffled: draw them anew.", literal=True)
 def never_draws_partners(x, y, alpha, num_classes, generator=None):
     share = _beta(alpha, generator)
     labels = F.one_hot(y, num_classes).float()
@@ -284,6 +286,12 @@ def mixes_by_a_seed_of_its_own(x, y, alpha, num_classes, generator=None):
     return _mixed(x, y, alpha, num_classes, torch.Generator().manual_seed(0))
 
 
+@mixup.misconception("Each call draws from a copy of the generator, or from its first seed again: the next call gives "
+                     "the same λ and partners. Draw from `generator` itself, so that it moves on.", literal=True)
+def mixes_from_a_copy(x, y, alpha, num_classes, generator=None):
+    return _mixed(x, y, alpha, num_classes, None if generator is None else generator.clone_state())
+
+
 @mixup.misconception("The class numbers were mixed: half a 3 and half an 8 became 5.5, which is no digit. A label "
                      "that can be mixed is a row of shares, one for each class: one-hot first.")
 def mixes_class_numbers(x, y, alpha, num_classes, generator=None):
@@ -304,7 +312,7 @@ def scales_in_place(x, y, alpha, num_classes, generator=None):
 
 
 @mixup.misconception("λ or the partners come from other numbers than the generator's, so no seed repeats the batch. "
-                     "`torch.distributions` cannot take a generator; the notebook's `draw_beta` can.")
+                     "`torch.distributions` cannot take a generator; the notebook's `draw_beta` can.", literal=True)
 def mixes_by_other_numbers(x, y, alpha, num_classes, generator=None):
     share = torch.distributions.Beta(alpha, alpha).sample()
     partner = torch.randperm(len(x), generator=generator)
@@ -313,9 +321,54 @@ def mixes_by_other_numbers(x, y, alpha, num_classes, generator=None):
 
 
 @mixup.misconception("Where no generator is given, a new one is made in each call. All new ones start from the same "
-                     "number, so every batch gets the same λ and the same partners. Pass None on, as it is.")
+                     "number, so every batch gets the same λ and the same partners. Pass None on, as it is.",
+                     literal=True)
 def mixes_with_a_new_one(x, y, alpha, num_classes, generator=None):
     return _mixed(x, y, alpha, num_classes, generator or torch.Generator())
+
+
+@mixup.misconception("λ is never above ½: the smaller of λ and 1 − λ was taken. Beta(α, α) is as often above ½ as "
+                     "below: take it as it is drawn.", literal=True)
+def takes_the_smaller_share(x, y, alpha, num_classes, generator=None):
+    share = _beta(alpha, generator)
+    share = min(share, 1 - share)
+    partner = torch.randperm(len(x), generator=generator)
+    labels = F.one_hot(y, num_classes).float()
+    return share * x + (1 - share) * x[partner], share * labels + (1 - share) * labels[partner]
+
+
+@mixup.misconception("The labels take the dtype of the pixels. Labels are float32, whatever the pixels are.")
+def gives_labels_the_pixels_dtype(x, y, alpha, num_classes, generator=None):
+    mixed, labels = _mixed(x, y, alpha, num_classes, generator)
+    return mixed, labels.to(x.dtype)
+
+
+@mixup.misconception("The labels are float64. They are asked for as float32; NumPy's numbers and `double()` make "
+                     "float64.")
+def gives_labels_as_float64(x, y, alpha, num_classes, generator=None):
+    mixed, labels = _mixed(x, y, alpha, num_classes, generator)
+    return mixed, labels.double()
+
+
+@mixup.misconception("`generator` is used nowhere: λ and the partners come from torch's own numbers. Hand it to "
+                     "everything that draws.", literal=True)
+def ignores_the_generator(x, y, alpha, num_classes, generator=None):
+    return _mixed(x, y, alpha, num_classes)
+
+
+@mixup.misconception("The pixels became float32. They keep the dtype in which they came; `float()`, or a λ for "
+                     "each picture in a tensor of its own dtype, changes it.", literal=True)
+def makes_pixels_float32(x, y, alpha, num_classes, generator=None):
+    mixed, labels = _mixed(x, y, alpha, num_classes, generator)
+    return mixed.float(), labels
+
+
+@mixup.alternative
+def mixes_with_any_of_the_batch(x, y, alpha, num_classes, generator=None):
+    share = _beta(alpha, generator)
+    partner = torch.randint(len(x), (len(x),), generator=generator)
+    labels = torch.eye(num_classes)[y]
+    return torch.lerp(x[partner], x, share), torch.lerp(labels[partner], labels, share)
 
 
 @mixup.alternative

@@ -1,11 +1,13 @@
 """How `random_crop` is examined."""
 
+import random
+
 import torch
 import torch.nn.functional as F
 
 from convcraft.exam import aspect, exercise, own_numbers, seed_facts, seeded
 
-from .shared import _numbered, _pair
+from .shared import _alike, _numbered, _pair
 
 
 def _window_drawn(x, size, padding=0, generator=None):
@@ -94,7 +96,7 @@ def random_crop(impl, draw):
                  lambda: crops(_numbered(1, 3, 4), 3, 1),
                  view=lambda seen, right: _crop_facts(seen, right, _numbered(1, 3, 4), 1))
     yield aspect("evenly", "All windows come equally often.", lambda: crops(_numbered(1, 1, 6), (1, 3), count=2000),
-                 view=lambda seen, right: _shares(seen))
+                 view=lambda seen, right: _shares(right if _alike(seen) and 1 <= seen[0, 0, 0, 0] <= 4 else seen))
     yield aspect("pair", "`size` is a number, or a pair (height, width).", pair)
     yield aspect("whole picture", "A window as large as the framed picture has one place only.", whole)
     yield aspect("seed", "Where the window lies is drawn from `generator` alone: the same seed, the same window.",
@@ -217,15 +219,41 @@ def counts_rows_as_columns(x, size, padding=0, generator=None):
 
 
 @random_crop.misconception("A generator is made, or set back to its seed, in each call: every picture is cut at the "
-                           "same place. Draw from `generator` as it comes; it moves on by itself.")
+                           "same place. Draw from `generator` as it comes; it moves on by itself.", literal=True)
 def crops_by_a_seed_of_its_own(x, size, padding=0, generator=None):
     return _window_drawn(x, size, padding, torch.Generator().manual_seed(0))
 
 
 @random_crop.misconception("The place comes from other numbers than the generator's: the same seed gives another "
-                           "window. Hand `generator` to `torch.randint`.")
+                           "window. Hand `generator` to `torch.randint`.", literal=True)
 def draws_a_place_elsewhere(x, size, padding=0, generator=None):
     return _window_drawn(x, size, padding)
+
+
+@random_crop.misconception("One of the place's two numbers comes from the generator, the other does not. Hand "
+                           "`generator` to both draws.", literal=True)
+def draws_the_column_elsewhere(x, size, padding=0, generator=None):
+    height, width = _pair(size)
+    x = F.pad(x, (padding,) * 4)
+    top = int(torch.randint(x.shape[-2] - height + 1, (), generator=generator))
+    left = int(torch.randint(x.shape[-1] - width + 1, ()))
+    return x[..., top:top + height, left:left + width]
+
+
+@random_crop.misconception("The place comes from Python's or NumPy's numbers, which know neither `generator` nor "
+                           "`torch.manual_seed`: no seed of torch's repeats it. `torch.randint` takes the generator.",
+                           literal=True)
+def draws_by_pythons_numbers(x, size, padding=0, generator=None):
+    height, width = _pair(size)
+    x = F.pad(x, (padding,) * 4)
+    top, left = (random.randint(0, room) for room in (x.shape[-2] - height, x.shape[-1] - width))
+    return x[..., top:top + height, left:left + width]
+
+
+@random_crop.misconception("Each call draws from a copy of the generator, or from its first seed again: the next call "
+                           "gives the same place. Draw from `generator` itself, so that it moves on.", literal=True)
+def crops_from_a_copy(x, size, padding=0, generator=None):
+    return _window_drawn(x, size, padding, None if generator is None else generator.clone_state())
 
 
 @random_crop.misconception("Each picture of a batch was cut at a place of its own. One call draws once here; the "
@@ -238,7 +266,7 @@ def draws_for_each_picture(x, size, padding=0, generator=None):
 
 @random_crop.misconception("Where no generator is given, a new one is made in each call. All new ones start from the "
                            "same number, so every window lies at the same place. `torch.randint` takes "
-                           "`generator=None`.")
+                           "`generator=None`.", literal=True)
 def crops_with_a_new_one(x, size, padding=0, generator=None):
     return _window_drawn(x, size, padding, generator or torch.Generator())
 

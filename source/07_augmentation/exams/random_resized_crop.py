@@ -1,13 +1,14 @@
 """How `random_resized_crop` is examined."""
 
 import math
+import random
 
 import torch
 import torch.nn.functional as F
 
 from convcraft.exam import aspect, exercise, own_numbers, seed_facts, seeded
 
-from .shared import _pair
+from .shared import _alike, _pair
 
 
 def _uniform(low, high, generator):
@@ -71,8 +72,8 @@ def _area(seen, low, high):
     share = height * width / (_HEIGHT * _WIDTH)
     place = (share - low) / (high - low)  # uniform: of 300, 150 in the lower half, 56 more or less
     return {"boxes, read evenly": _upright(seen), "within `scale`": bool(((place > -0.1) & (place < 1.1)).all()),
-            "from end to end": bool(place.min() < 0.1 and place.max() > 0.9),
-            "evenly": bool(94 < (place < 0.5).sum() < 206)}
+            "from end to end": _alike(seen) or bool(place.min() < 0.1 and place.max() > 0.9),
+            "evenly": _alike(seen) or bool(94 < (place < 0.5).sum() < 206)}
 
 
 def _shape(seen, low, high):
@@ -81,8 +82,10 @@ def _shape(seen, low, high):
     lower = math.log(low) / math.log(high)
     inside = (place > lower - 0.15) & (place < 1.15)
     return {"boxes, read evenly": _upright(seen), "within `ratio`": bool(inside.all()),
-            "wide ones": bool(place.max() > 0.75), "high ones": bool(place.min() < lower + 0.25),
-            "as many in the lower half": bool(94 < (place < (1 + lower) / 2).sum() < 206)}
+            "wide ones": _alike(seen) or bool(place.max() > 0.75),
+            "high ones": _alike(seen) or bool(place.min() < lower + 0.25),
+            # Of 800, 400 and 92 more or less: six standard deviations.
+            "as many in the lower half": _alike(seen) or bool(308 < (place < (1 + lower) / 2).sum() < 492)}
 
 
 def _spots(seen):
@@ -90,13 +93,15 @@ def _spots(seen):
     below, right = _HEIGHT - top - height, _WIDTH - left - width
     rooms = torch.stack([top / (top + below).clamp_min(1), left / (left + right).clamp_min(1)])
     moves = bool((rooms.std(1) > 1e-3).all())
+    alike = _alike(seen)
     edges = {"upper": top, "left": left, "lower": below, "right": right}
     return {"boxes, read evenly": _upright(seen),
-            "it moves": moves,
+            "another box each time": not alike,
+            "it moves": alike or moves,
             # Of 800 boxes whose row and column are drawn apart, 0.22 is more than six standard deviations.
-            "row and column are drawn apart": moves and bool(torch.corrcoef(rooms)[0, 1].abs() < 0.22),
+            "row and column are drawn apart": alike or (moves and bool(torch.corrcoef(rooms)[0, 1].abs() < 0.22)),
             "outside the picture": bool(torch.stack([*edges.values()]).min() < -0.3),
-            **{f"reaches the {name} border": bool(gap.min() < 0.5) for name, gap in edges.items()}}
+            **{f"reaches the {name} border": alike or bool(gap.min() < 0.5) for name, gap in edges.items()}}
 
 
 @exercise(points=6, reference=_zoomed)
@@ -142,7 +147,7 @@ def random_resized_crop(impl, draw):
     yield aspect("shape", "Its width is r times its height, where log r is uniform: twice as wide comes as often as "
                           "twice "
                           "as high.",
-                 lambda: many((0.15, 0.25), (0.5, 3.0), 7), view=lambda seen, right: _shape(seen, 0.5, 3.0))
+                 lambda: many((0.15, 0.25), (0.5, 3.0), 7, count=800), view=lambda seen, right: _shape(seen, 0.5, 3.0))
     yield aspect("place", "It lies anywhere in the picture, and wholly in it.",
                  lambda: many((0.5, 0.5), (0.75, 4 / 3), 7, count=800), view=lambda seen, right: _spots(seen))
     yield aspect("size", "What is in the box is resized to `size`, a number or a pair (height, width), bilinear, outer "
@@ -302,9 +307,46 @@ def refuses_what_just_fits(x, size, scale, ratio, generator=None):
 
 
 @random_resized_crop.misconception("The numbers come from torch's own, not from `generator`: the same seed gives "
-                                   "another box.")
+                                   "another box.", literal=True)
 def zooms_by_other_numbers(x, size, scale, ratio, generator=None):
     return _zoomed(x, size, scale, ratio)
+
+
+@random_resized_crop.misconception("Some of the numbers come from the generator and others from torch's own. Hand "
+                                   "`generator` to every draw: area, shape, row and column.", literal=True)
+def places_by_other_numbers(x, size, scale, ratio, generator=None):
+    for _ in range(10):
+        height, width = _sides(x, scale, ratio, generator)
+        if height <= x.shape[-2] and width <= x.shape[-1]:
+            top, left = (int(torch.randint(room + 1, ())) for room in (x.shape[-2] - height, x.shape[-1] - width))
+            return _resized(x[..., top:top + height, left:left + width], size)
+    return _resized(x, size)
+
+
+@random_resized_crop.misconception("The numbers are Python's or NumPy's, which know neither `generator` nor "
+                                   "`torch.manual_seed`: no seed of torch's repeats the box.", literal=True)
+def zooms_by_pythons_numbers(x, size, scale, ratio, generator=None):
+    return _zoomed(x, size, scale, ratio, torch.Generator().manual_seed(random.randrange(2**40)))
+
+
+@random_resized_crop.misconception("A generator is made, or set back to its seed, in each call: every picture gets the "
+                                   "same box. Draw from `generator` as it comes.", literal=True)
+def zooms_by_a_seed_of_its_own(x, size, scale, ratio, generator=None):
+    return _zoomed(x, size, scale, ratio, torch.Generator().manual_seed(0))
+
+
+@random_resized_crop.misconception("Each call draws from a copy of the generator, or from its first seed again: the "
+                                   "next call gives the same box. Draw from `generator` itself, so that it moves on.",
+                                   literal=True)
+def zooms_from_a_copy(x, size, scale, ratio, generator=None):
+    return _zoomed(x, size, scale, ratio, None if generator is None else generator.clone_state())
+
+
+@random_resized_crop.misconception("Where no generator is given, a new one is made in each call. All new ones start "
+                                   "from the same number, so every box is the same. `torch.rand` takes "
+                                   "`generator=None`.", literal=True)
+def zooms_with_a_new_one(x, size, scale, ratio, generator=None):
+    return _zoomed(x, size, scale, ratio, generator or torch.Generator())
 
 
 @random_resized_crop.alternative

@@ -187,6 +187,109 @@ class KeepsPytorchsEps(_Lite):
     eps = 1e-5
 
 
+@EfficientNetLite0.misconception("The stem's norm has another eps, PyTorch's 10⁻⁵. It has 10⁻³, as the head's has.")
+class KeepsTheStemsEps(_Lite):
+    def __init__(self, num_classes=1000, block=_Thin):
+        super().__init__(num_classes, block)
+        self.stem_norm = nn.BatchNorm2d(32)
+
+
+@EfficientNetLite0.misconception("The head's norm has another eps, PyTorch's 10⁻⁵. It has 10⁻³, as the stem's has.")
+class KeepsTheHeadsEps(_Lite):
+    def __init__(self, num_classes=1000, block=_Thin):
+        super().__init__(num_classes, block)
+        self.head_norm = nn.BatchNorm2d(1280)
+
+
+@EfficientNetLite0.misconception("The bend is a SiLU (Swish) in stem and head, as in EfficientNet-B0. The Lite nets "
+                                 "have ReLU6 in its place.")
+class BendsBySilu(_Lite):
+    def bend(self, x):
+        return F.silu(x)
+
+
+@EfficientNetLite0.misconception("The stem's bend is a ReLU. It is ReLU6, as the head's is.")
+class BendsTheStemByRelu(_Lite):
+    def begin(self, x):
+        return F.relu(self.stem_norm(self.stem(_same(x, 3, 2))))
+
+
+@EfficientNetLite0.misconception("The head's bend is a ReLU. It is ReLU6, as the stem's is.")
+class BendsTheHeadByRelu(_Lite):
+    def end(self, x):
+        return self.pool(F.relu(self.head_norm(self.head(x))))
+
+
+@EfficientNetLite0.misconception("The head adds up its pixels. It averages over them, so that a larger picture gives "
+                                 "no larger numbers.")
+class AddsUpThePixels(_Lite):
+    def pool(self, x):
+        return x.sum((2, 3))
+
+
+@EfficientNetLite0.misconception("The head takes the mean before the ReLU6, and not behind it. What is negative at one "
+                                 "pixel then cancels what is positive at another.")
+class AveragesBeforeTheBend(_Lite):
+    def end(self, x):
+        return self.bend(self.pool(self.head_norm(self.head(x))))
+
+
+@EfficientNetLite0.misconception("The stem is not padded at all. Pad as `pad_same` does: an odd size needs a frame on "
+                                 "both sides.")
+class PadsNoStem(_Lite):
+    def begin(self, x):
+        return self.bend(self.stem_norm(self.stem(x)))
+
+
+@EfficientNetLite0.misconception("The last block of a stage takes the stride. It is the first one, together with the "
+                                 "change of channels.")
+class StridesTheLastBlock(_Lite):
+    def __init__(self, num_classes=1000, block=_Thin):
+        super().__init__(num_classes, block)
+        width = 32
+        for number, (blocks, kernel_size, stride, expansion, channels) in enumerate(STAGES):
+            self.stages[number] = nn.Sequential(*(
+                block(channels if index else width, channels, kernel_size, stride if index == blocks - 1 else 1,
+                      expansion) for index in range(blocks)))
+            width = channels
+
+
+@EfficientNetLite0.misconception("Stride and expansion are exchanged where the block is made: it takes in_channels, "
+                                 "out_channels, kernel_size, stride, expansion.")
+class ExchangesStrideAndExpansion(_Lite):
+    def __init__(self, num_classes=1000, block=_Thin):
+        super().__init__(num_classes, block)
+        width = 32
+        for number, (blocks, kernel_size, stride, expansion, channels) in enumerate(STAGES):
+            self.stages[number] = nn.Sequential(*(
+                block(channels if index else width, channels, kernel_size, expansion, 1 if index else stride)
+                for index in range(blocks)))
+            width = channels
+
+
+@EfficientNetLite0.misconception("The first stage expands sixfold, as the others do. Its one block has an expansion of "
+                                 "1.")
+class ExpandsTheFirstStage(_Lite):
+    stages_of = tuple((blocks, size, stride, 6, channels) for blocks, size, stride, _, channels in STAGES)
+
+
+@EfficientNetLite0.misconception("All blocks have a 3×3 kernel. Three of the stages look at 5×5.")
+class LooksAtThreeEverywhere(_Lite):
+    stages_of = tuple((blocks, 3, stride, expansion, channels) for blocks, _, stride, expansion, channels in STAGES)
+
+
+@EfficientNetLite0.misconception("From the second on all blocks of a stage are one and the same module, with one set "
+                                 "of weights. Make a new one for each place.")
+class RepeatsABlock(_Lite):
+    def __init__(self, num_classes=1000, block=_Thin):
+        super().__init__(num_classes, block)
+        width = 32
+        for number, (blocks, kernel_size, stride, expansion, channels) in enumerate(STAGES):
+            again = [block(channels, channels, kernel_size, 1, expansion)] * (blocks - 1) if blocks > 1 else []
+            self.stages[number] = nn.Sequential(block(width, channels, kernel_size, stride, expansion), *again)
+            width = channels
+
+
 @EfficientNetLite0.misconception("`num_classes` is ignored: the classifier always gives 1000 numbers.")
 class GivesAThousand(_Lite):
     def __init__(self, num_classes=1000, block=_Thin):

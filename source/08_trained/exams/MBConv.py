@@ -69,6 +69,14 @@ def MBConv(impl, draw):
         block = _lively(draw.fill_(impl(*arguments))).eval()
         return nets.fitting(block, 3 * draw.normal(2, arguments[0], high, wide))
 
+    def around():
+        """With an expansion of 1, a branch that gives zeros: what comes out is what went around it."""
+        block = draw.fill_(impl(4, 4, 3, 1, 1)).eval()
+        with torch.no_grad():
+            for number in block.project_norm.parameters():
+                number.zero_()
+        return nets.fitting(block, draw.normal(2, 4, 5, 6))
+
     def conduct():
         block, x = _lively(draw.fill_(impl(3, 3, 3, 1, 6))).eval(), 4 * draw.normal(2, 3, 8, 7)
         kept = x.clone()
@@ -85,7 +93,8 @@ def MBConv(impl, draw):
                  lambda: given(3, 5, 3, 1, 4, high=5, wide=6), weight=2)
     yield aspect("skip", "The input is added where the stride is 1 and the channels stay the same.",
                  lambda: {"expansion 6": given(4, 4, 3, 1, 6, high=5, wide=6),
-                          "expansion 2": given(4, 4, 5, 1, 2, high=5, wide=6)})
+                          "expansion 2": given(4, 4, 5, 1, 2, high=5, wide=6),
+                          "expansion 1, the branch silenced": around()})
     yield aspect("no skip", "Anywhere else nothing is added, also where the size alone changes, or happens to stay.",
                  lambda: {"other channels": given(4, 5, 3, 1, 2, high=4, wide=5),
                           "a stride": given(3, 3, 3, 2, 2, high=6, wide=8),
@@ -184,6 +193,68 @@ class ExpandsTheOutput(_MBConv):
                       "and these weights were trained with it.")
 class KeepsPytorchsEps(_MBConv):
     eps = 1e-5
+
+
+@MBConv.misconception("`project_norm` has another eps, PyTorch's 10⁻⁵. All three norms have 10⁻³.")
+class KeepsTheEpsOfTheLast(_MBConv):
+    def __init__(self, in_channels, out_channels, kernel_size, stride, expansion):
+        super().__init__(in_channels, out_channels, kernel_size, stride, expansion)
+        self.project_norm = nn.BatchNorm2d(out_channels)
+
+
+@MBConv.misconception("`depthwise_norm` has another eps, PyTorch's 10⁻⁵. All three norms have 10⁻³.")
+class KeepsTheEpsOfTheMiddle(_MBConv):
+    def __init__(self, in_channels, out_channels, kernel_size, stride, expansion):
+        super().__init__(in_channels, out_channels, kernel_size, stride, expansion)
+        self.depthwise_norm = nn.BatchNorm2d(self.depthwise.out_channels)
+
+
+@MBConv.misconception("`expand_norm` has another eps, PyTorch's 10⁻⁵. All three norms have 10⁻³.")
+class KeepsTheEpsOfTheFirst(_MBConv):
+    def __init__(self, in_channels, out_channels, kernel_size, stride, expansion):
+        super().__init__(in_channels, out_channels, kernel_size, stride, expansion)
+        if expansion > 1:
+            self.expand_norm = nn.BatchNorm2d(self.expand.out_channels)
+
+
+@MBConv.misconception("The norms have a momentum of 0.01, as TensorFlow's 0.99 becomes in PyTorch. The task changes "
+                      "the eps alone: momentum stays PyTorch's.")
+class KeepsTensorflowsMomentum(_MBConv):
+    def __init__(self, in_channels, out_channels, kernel_size, stride, expansion):
+        super().__init__(in_channels, out_channels, kernel_size, stride, expansion)
+        for part in self.children():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = 0.01
+
+
+@MBConv.misconception("The bend is a SiLU (Swish), as in EfficientNet-B0. The Lite nets have ReLU6 in its place.")
+class BendsBySilu(_MBConv):
+    def bend(self, x):
+        return F.silu(x)
+
+
+@MBConv.misconception("The frame of zeros is put around before the expansion, whose norm makes other numbers of it. "
+                      "Pad what goes into the depthwise convolution.")
+class PadsBeforeTheExpansion(_MBConv):
+    def branch(self, x):
+        x = self.expanded(self.padded(x))
+        return self.project_norm(self.project(self.bend(self.depthwise_norm(self.depthwise(x)))))
+
+
+@MBConv.misconception("The expansion's norm serves the depthwise convolution, too: its running statistics are of two "
+                      "things, and `depthwise_norm` learns nothing.")
+class NormsByTheSame(_MBConv):
+    def branch(self, x):
+        norm = self.expand_norm if hasattr(self, "expand") else self.depthwise_norm
+        x = self.bend(norm(self.depthwise(self.padded(self.expanded(x)))))
+        return self.project_norm(self.project(x))
+
+
+@MBConv.misconception("With an expansion of 1 the input is never added. It is, wherever the stride is 1 and the "
+                      "channels stay: the expansion has no say in it.", literal=True)
+class SkipsWhereItExpands(_MBConv):
+    def forward(self, x):
+        return x + self.branch(x) if self.skips and hasattr(self, "expand") else self.branch(x)
 
 
 @MBConv.misconception("The convolutions have biases. The norm behind each removes them again, and the trained weights "

@@ -90,6 +90,36 @@ def has_biases(in_channels, out_channels, kernel_size, stride=1):
         nn.Conv2d(in_channels, out_channels, 1))
 
 
+@depthwise_separable.misconception("The first convolution has no bias, but the second has one. The norm behind it "
+                                   "removes it again: `bias=False` for both.", literal=True)
+def has_a_bias_in_the_mixture(in_channels, out_channels, kernel_size, stride=1):
+    first, _ = _separable(in_channels, out_channels, kernel_size, stride)
+    return nn.Sequential(first, nn.Conv2d(in_channels, out_channels, 1))
+
+
+@depthwise_separable.misconception("The second convolution has no bias, but the first has one. `bias=False` belongs to "
+                                   "both.", literal=True)
+def has_a_bias_in_the_depthwise(in_channels, out_channels, kernel_size, stride=1):
+    _, second = _separable(in_channels, out_channels, kernel_size, stride)
+    return nn.Sequential(nn.Conv2d(in_channels, in_channels, kernel_size, stride, kernel_size // 2,
+                                   groups=in_channels), second)
+
+
+@depthwise_separable.misconception("A BatchNorm stands between the two convolutions. Here it is the split alone: two "
+                                   "convolutions, with the keys 0 and 1.")
+def norms_between(in_channels, out_channels, kernel_size, stride=1):
+    first, second = _separable(in_channels, out_channels, kernel_size, stride)
+    return nn.Sequential(first, nn.BatchNorm2d(in_channels), second)
+
+
+@depthwise_separable.misconception("The 1×1 convolution carries the padding. It frames the result with zeros after the "
+                                   "depthwise one has lost its border: pad the first.")
+def pads_the_mixture(in_channels, out_channels, kernel_size, stride=1):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, kernel_size, stride, groups=in_channels, bias=False),
+        nn.Conv2d(in_channels, out_channels, 1, padding=kernel_size // 2, bias=False))
+
+
 @depthwise_separable.misconception("Nothing is padded: each side loses (kernel_size − 1) / 2 pixels. That many zeros "
                                    "around the picture keep its size.")
 def pads_nothing(in_channels, out_channels, kernel_size, stride=1):

@@ -130,8 +130,8 @@ def calls_eval_once(net, prefix):
     net.get_submodule(prefix).requires_grad_(False).eval()
 
 
-@freeze.misconception("Names were compared by `startswith`: `body.1` begins `body.10`, too, and `head` begins "
-                      "`head_norm`. Take the module of that name, or compare with the dot.")
+@freeze.misconception("Names were compared by how they begin, or by what is in them: `body.1` is also in `body.10`, "
+                      "and `head` in `head_norm`. Take the module of that name, or compare with the dot.")
 def compares_beginnings(net, prefix):
     net.get_submodule(prefix)
     for name, one in net.named_parameters():
@@ -167,8 +167,8 @@ def forgets_the_dropout(net, prefix):
             _silence(part)
 
 
-@freeze.misconception("Only the outermost module is kept in evaluation mode. `train()` called on a part of it reaches "
-                      "the norms inside: keep every one of `modules()`.")
+@freeze.misconception("`train()` called on a part inside still reaches its norms and its Dropout. Keep every one of "
+                      "`modules()` in evaluation mode, not the outermost alone.")
 def keeps_the_outermost_alone(net, prefix):
     module = net.get_submodule(prefix)
     module.requires_grad_(False).eval()
@@ -182,6 +182,20 @@ def keeps_two_levels(net, prefix):
     module.requires_grad_(False).eval()
     for part in (module, *module.children()):
         part.train = lambda mode=True, part=part: part
+
+
+@freeze.misconception("The part works in evaluation mode, but its parameters still learn: `requires_grad` is True for "
+                      "all that lies inside it. Set it for the parts of the part, too.", literal=True)
+def forgets_the_parameters(net, prefix):
+    _silence(net.get_submodule(prefix))
+
+
+@freeze.misconception("A prefix that names no module raises KeyError, as a dictionary does. The task asks for "
+                      "AttributeError, which `get_submodule` raises by itself.", literal=True)
+def raises_key_error(net, prefix):
+    module = dict(net.named_modules())[prefix]
+    module.requires_grad_(False)
+    _silence(module)
 
 
 @freeze.misconception("The whole net was put into evaluation mode, not the part alone: the rest is to train as before.",

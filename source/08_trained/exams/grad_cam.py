@@ -107,6 +107,7 @@ def grad_cam(impl, draw):
         heard = []
         one.second.register_forward_hook(lambda module, inputs, output: heard.append(1))
         before = _hooks(one)
+        one.classifier.requires_grad_(False)
         one.first.weight.grad = torch.ones_like(one.first.weight)
         result = impl(one, one.second, kept, label)
         earlier = one.first.weight.grad
@@ -203,6 +204,98 @@ def sums_all_logits(net, layer, x, label):
 @grad_cam.misconception("`label` is not used: the map is for what the net thinks most likely.")
 def takes_the_best(net, layer, x, label):
     return _variant(answer=lambda logits, label: logits.max())(net, layer, x, label)
+
+
+@grad_cam.misconception("The gradient is that of the loss. A loss falls where the label's logit rises, so the map "
+                        "shows what speaks against the label: take the logit.")
+def takes_the_loss(net, layer, x, label):
+    return _variant(answer=lambda logits, label: F.cross_entropy(logits, torch.tensor([label])))(net, layer, x, label)
+
+
+@grad_cam.misconception("The gradient is that of the log-probability. All other logits are in it, too: take the "
+                        "label's logit, before any softmax.")
+def takes_the_log_probability(net, layer, x, label):
+    return _variant(answer=lambda logits, label: logits.log_softmax(1)[0, label])(net, layer, x, label)
+
+
+@grad_cam.misconception("A channel's weight is its largest gradient. It is the mean of the gradient over the channel's "
+                        "pixels.")
+def takes_the_largest_gradient(net, layer, x, label):
+    return _variant(weigh=lambda gradient, maps: (gradient.amax((2, 3), keepdim=True) * maps).sum(1)[0])(
+        net, layer, x, label)
+
+
+@grad_cam.misconception("A channel's weight is the mean of the gradient's absolute values. With its sign goes what "
+                        "speaks against the label.")
+def takes_absolute_gradients(net, layer, x, label):
+    return _variant(weigh=lambda gradient, maps: (gradient.abs().mean((2, 3), keepdim=True) * maps).sum(1)[0])(
+        net, layer, x, label)
+
+
+@grad_cam.misconception("All channels have one weight: the mean was taken over the channels, too. Each has its own, "
+                        "the mean over its pixels.")
+def takes_one_mean(net, layer, x, label):
+    return _variant(weigh=lambda gradient, maps: (gradient.mean() * maps).sum(1)[0])(net, layer, x, label)
+
+
+@grad_cam.misconception("Map and gradient changed places: the channels' means weigh the gradient. The gradient's means "
+                        "weigh the layer's output.")
+def weighs_the_gradient(net, layer, x, label):
+    return _variant(weigh=lambda gradient, maps: (maps.mean((2, 3), keepdim=True) * gradient).sum(1)[0])(
+        net, layer, x, label)
+
+
+@grad_cam.misconception("What goes into the layer was kept, not what comes out of it. A forward hook is given both: "
+                        "module, inputs, output.")
+def keeps_the_input(net, layer, x, label):
+    kept = []
+
+    def keep(module, inputs):
+        kept.append(inputs[0].detach().requires_grad_())
+        return kept[0]
+
+    handle = layer.register_forward_pre_hook(keep)
+    try:
+        answer = net(x)
+    finally:
+        handle.remove()
+    gradient, = torch.autograd.grad(answer[0, label], kept[0])
+    return F.relu((gradient.mean((2, 3), keepdim=True) * kept[0]).sum(1))[0].detach()
+
+
+@grad_cam.misconception("`x` itself was told to want a gradient (`x.requires_grad_()`) and still does. It is the "
+                        "caller's: take a detached one, or let the hook begin the graph.", literal=True)
+def makes_the_picture_want_a_gradient(net, layer, x, label):
+    kept, answer = _hooked(net, layer, x.requires_grad_())
+    gradient, = torch.autograd.grad(answer[0, label], kept[0])
+    return F.relu((gradient.mean((2, 3), keepdim=True) * kept[0]).sum(1))[0].detach()
+
+
+@grad_cam.misconception("The net's frozen parameters were made to want a gradient, and stay so: the next training "
+                        "would change them. Let the hook begin the graph.", literal=True)
+def thaws_the_net(net, layer, x, label):
+    for parameter in net.parameters():
+        parameter.requires_grad_(True)
+    kept, answer = _hooked(net, layer, x)
+    gradient, = torch.autograd.grad(answer[0, label], kept[0])
+    return F.relu((gradient.mean((2, 3), keepdim=True) * kept[0]).sum(1))[0].detach()
+
+
+@grad_cam.misconception("Other people's hooks on the layer were removed, too. Remove your own, by its handle.",
+                        literal=True)
+def removes_all_hooks(net, layer, x, label):
+    result = _cam(net, layer, x, label)
+    layer._forward_hooks.clear()
+    return result
+
+
+@grad_cam.misconception("The net's error was caught and kept. Whoever called must hear of it: `finally` lets it "
+                        "through, `except` does not.", literal=True)
+def catches_the_error(net, layer, x, label):
+    try:
+        return _cam(net, layer, x, label)
+    except RuntimeError:
+        return torch.zeros(())
 
 
 @grad_cam.misconception("The map was divided by its largest number. It comes as it is; whoever draws it may scale "

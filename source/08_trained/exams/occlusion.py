@@ -165,6 +165,61 @@ def gives_what_is_left(net, x, label, size, stride):
         return net(x).softmax(1)[0, label] - _occluded(net, x, label, size, stride)
 
 
+@occlusion.misconception("`label` is not used: the map is for what the net thinks most likely.")
+def takes_the_best(net, x, label, size, stride):
+    with torch.no_grad():
+        return _occluded(net, x, int(net(x).argmax()), size, stride)
+
+
+@occlusion.misconception("What is lost was divided by the whole picture's probability. Asked for is the difference.")
+def gives_shares(net, x, label, size, stride):
+    with torch.no_grad():
+        return _occluded(net, x, label, size, stride) / net(x).softmax(1)[0, label]
+
+
+@occlusion.misconception("These are differences of log-probabilities. The probabilities themselves are compared: "
+                         "`softmax`.")
+def compares_logarithms(net, x, label, size, stride):
+    return _variant(measure=lambda logits: logits.log_softmax(1)[0, label])(net, x, label, size, stride)
+
+
+@occlusion.misconception("The softmax goes over the wrong axis, or the net gave one number: every probability is 1, "
+                         "and nothing is ever lost. It goes over the classes, axis 1.", literal=True)
+def sums_over_the_batch(net, x, label, size, stride):
+    return _variant(measure=lambda logits: logits.softmax(0)[0, label])(net, x, label, size, stride)
+
+
+@occlusion.misconception("The absolute value was taken. Whether hiding helps or hurts is what the sign says: keep it.")
+def takes_absolute_values(net, x, label, size, stride):
+    return _variant(finish=torch.abs)(net, x, label, size, stride)
+
+
+@occlusion.misconception("All but the square was hidden. It is the square that is filled with 0; the rest stays.")
+def hides_all_but_the_square(net, x, label, size, stride):
+    rows, columns = _places(x, size, stride)
+    result = torch.empty(len(rows), len(columns))
+    with torch.no_grad():
+        whole = net(x).softmax(1)[0, label]
+        for i, row in enumerate(rows):
+            for j, column in enumerate(columns):
+                shown = x - _hidden(x, row, column, size)
+                result[i, j] = whole - net(shown).softmax(1)[0, label]
+    return result
+
+
+@occlusion.misconception("The square is filled with ½. That is the middle of 0 to 1, but `prepare` gives −1 to 1: mid "
+                         "grey is 0.")
+def fills_with_one_half(net, x, label, size, stride):
+    return _variant(fill=0.5)(net, x, label, size, stride)
+
+
+@occlusion.misconception("The net was frozen, and stays so: the next training would change nothing. `torch.no_grad()` "
+                         "asks for no graph and leaves the net alone.", literal=True)
+def freezes_the_net(net, x, label, size, stride):
+    net.requires_grad_(False)
+    return _occluded(net, x, label, size, stride)
+
+
 @occlusion.misconception("The squares stay in the picture: each place hides what the earlier ones hid as well. Begin "
                          "with a fresh copy of `x` each time.")
 def never_uncovers(net, x, label, size, stride):

@@ -127,11 +127,35 @@ def cuts_off(x, kernel_size, stride):
     return F.pad(x, sides)
 
 
-@pad_same.misconception("The border is filled with the picture's own pixels, repeated or reflected. These weights were "
+@pad_same.misconception("The border is filled with the picture's outermost pixels, repeated. These weights were "
                         "trained with zeros there.")
 def repeats_the_border(x, kernel_size, stride):
     return F.pad(x, [side for size in (x.shape[-1], x.shape[-2]) for side in _halves(size, kernel_size, stride)],
                  mode="replicate")
+
+
+@pad_same.misconception("The border is filled with the picture's own pixels, reflected. These weights were trained "
+                        "with zeros there.")
+def reflects_at_the_border(x, kernel_size, stride):
+    return F.pad(x, [side for size in (x.shape[-1], x.shape[-2]) for side in _halves(size, kernel_size, stride)],
+                 mode="reflect")
+
+
+@pad_same.misconception("The four numbers for `F.pad` are in the order left, top, right, bottom. It takes them by "
+                        "axis, the last axis first: left, right, top, bottom.")
+def takes_the_corners(x, kernel_size, stride):
+    (left, right), (top, bottom) = (_halves(size, kernel_size, stride) for size in (x.shape[-1], x.shape[-2]))
+    return F.pad(x, (left, top, right, bottom))
+
+
+@pad_same.misconception("Where the stride divides the size there is room for one window too many: the number of "
+                        "windows is ⌈size / stride⌉, not ⌊size / stride⌋ + 1.")
+def counts_one_window_more(x, kernel_size, stride):
+    sides = []
+    for size in (x.shape[-1], x.shape[-2]):
+        total = max(size // stride * stride + kernel_size - size, 0)
+        sides += [total // 2, total - total // 2]
+    return F.pad(x, sides)
 
 
 @pad_same.alternative

@@ -1,5 +1,7 @@
 """How `prepare` is examined."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -62,6 +64,13 @@ def prepare(impl, draw):
     def noise(high, wide):
         return draw.integers(0, 256, high, wide, 3).to(torch.uint8)
 
+    def several():
+        images = [bytes_of(16, 16), bytes_of(28, 28), bytes_of(31, 31)]
+        mixed = [bytes_of(12, 12), bytes_of(10, 18)]
+        together = impl(mixed, 14)
+        return {"three pictures": small(images, 14, every=3),
+                "beside a square one a wide one is as it is alone": torch.equal(together[1:], impl(mixed[1:], 14))}
+
     def conduct():
         image = bytes_of(16, 16)
         kept = image.clone()
@@ -73,17 +82,19 @@ def prepare(impl, draw):
                  lambda: small([bytes_of(16, 16)], 14))
     yield aspect("short side", "The short side becomes size · 8 / 7 (256 for 224), the long one in proportion, each "
                  "rounded to a whole number; nothing is distorted.",
-                 lambda: {"wide": small([bytes_of(10, 16)], 14), "high": small([bytes_of(21, 10)], 14)}, weight=2)
+                 lambda: {"wide": small([bytes_of(10, 16)], 14), "high": small([bytes_of(24, 10)], 14),
+                          "a size of 27": small([bytes_of(24, 24)], 27, every=5),
+                          "a size of 17": small([bytes_of(24, 24)], 17, every=3)}, weight=2)
     yield aspect("antialias", "It is resized by `F.interpolate`, bilinear, with `antialias=True`, and before anything "
                  "is rounded.",
                  lambda: {"smaller": small([noise(64, 64)], 14), "larger": small([noise(9, 9)], 14, every=2)}, weight=2)
     yield aspect("the middle", "Of that the middle `size` by `size` pixels are taken; where the rest is odd, the "
                  "smaller half is left out at the top and on the left.",
                  lambda: {"a size of 14": small([bytes_of(32, 32)], 14),
-                          "a size of 20": small([bytes_of(24, 24)], 20, every=2)})
+                          "a size of 21": small([bytes_of(24, 24)], 21, every=2)})
     yield aspect("a list", "`images` is a list of pictures, each of its own size; the result has one for each, in "
                  "order.",
-                 lambda: small([bytes_of(16, 16), bytes_of(28, 28), bytes_of(31, 31)], 14, every=3))
+                 several)
     yield aspect("size", "The size is 224 unless given.",
                  lambda: {"not given": impl([bytes_of(256, 256)])[..., ::32, ::32],
                           "28": small([bytes_of(32, 32)], 28, every=4)})
@@ -171,6 +182,105 @@ def rounds_the_long_side_down(image, size):
     short = round(size * 8 / 7)
     sides = tuple(int(side * short / min(image.shape[:2])) for side in image.shape[:2])
     return _scaled(_middle(_resized(image, sides), size))
+
+
+@prepare.misconception("Both sides were rounded down (`//`, `int`). Each is rounded to the nearest whole number: "
+                       "`round`.")
+@_one_by_one
+def rounds_both_sides_down(image, size):
+    short = size * 8 // 7
+    sides = tuple(int(side * short / min(image.shape[:2])) for side in image.shape[:2])
+    return _scaled(_middle(_resized(image, sides), size))
+
+
+@prepare.misconception("The short side was rounded down (`//`, `int`). It is rounded to the nearest whole number: "
+                       "`round`.")
+@_one_by_one
+def rounds_the_short_side_down(image, size):
+    short = size * 8 // 7
+    sides = tuple(round(side * short / min(image.shape[:2])) for side in image.shape[:2])
+    return _scaled(_middle(_resized(image, sides), size))
+
+
+@prepare.misconception("Both sides were rounded up (`ceil`). Each is rounded to the nearest whole number: `round`.")
+@_one_by_one
+def rounds_both_sides_up(image, size):
+    short = math.ceil(size * 8 / 7)
+    sides = tuple(math.ceil(side * short / min(image.shape[:2])) for side in image.shape[:2])
+    return _scaled(_middle(_resized(image, sides), size))
+
+
+@prepare.misconception("The long side was rounded up (`ceil`). It is rounded to the nearest whole number: `round`.")
+@_one_by_one
+def rounds_the_long_side_up(image, size):
+    short = round(size * 8 / 7)
+    sides = tuple(math.ceil(side * short / min(image.shape[:2])) for side in image.shape[:2])
+    return _scaled(_middle(_resized(image, sides), size))
+
+
+@prepare.misconception("The short side became size + 32. That is 256 for 224 alone: in general it is size · 8 / 7.")
+@_one_by_one
+def adds_a_margin_of_32(image, size):
+    short = size + 32
+    sides = tuple(round(side * short / min(image.shape[:2])) for side in image.shape[:2])
+    return _scaled(_middle(_resized(image, sides), size))
+
+
+@prepare.misconception("All pictures were resized to what the first one needs. Each has sides of its own: work them "
+                       "out inside the loop.", literal=True)
+def resizes_all_as_the_first(images, size=224):
+    sides = _sized(*images[0].shape[:2], size)
+    return torch.cat([_scaled(_middle(_resized(image, sides), size)) for image in images])
+
+
+@prepare.misconception("The two sides were exchanged: `F.interpolate` takes the height first, then the width.")
+@_one_by_one
+def exchanges_the_sides(image, size):
+    return _scaled(_middle(_resized(image, _sized(*image.shape[:2], size)[::-1]), size))
+
+
+@prepare.misconception("It was resized with `align_corners=True`: the outermost pixels' centres then stay at the "
+                       "border. This net was tested without.")
+@_one_by_one
+def aligns_the_corners(image, size):
+    x = F.interpolate(image.permute(2, 0, 1)[None].float(), _sized(*image.shape[:2], size), mode="bilinear",
+                      antialias=True, align_corners=True)
+    return _scaled(_middle(x, size))
+
+
+@prepare.misconception("It was resized bicubically. The task says bilinear: other weights may want other ways.")
+@_one_by_one
+def resizes_bicubically(image, size):
+    return _scaled(_middle(_resized(image, _sized(*image.shape[:2], size), mode="bicubic"), size))
+
+
+@prepare.misconception("The bytes were resized as bytes: `F.interpolate` then rounds its result to bytes. Make floats "
+                       "first.")
+@_one_by_one
+def resizes_bytes(image, size):
+    x = F.interpolate(image.permute(2, 0, 1)[None], _sized(*image.shape[:2], size), mode="bilinear", antialias=True)
+    return _scaled(_middle(x, size).float())
+
+
+@prepare.misconception("The middle square was cut out first and resized then. At its border the resizing then misses "
+                       "pixels that were cut off: resize the whole picture.")
+@_one_by_one
+def crops_a_square_first(image, size):
+    square = _middle(image.permute(2, 0, 1), min(image.shape[:2])).permute(1, 2, 0)
+    short = round(size * 8 / 7)
+    return _scaled(_middle(_resized(square, (short, short)), size))
+
+
+@prepare.misconception("Only the first picture was prepared: the `return` stands inside the loop, or the list was "
+                       "taken for one picture.")
+def prepares_the_first_alone(images, size=224):
+    return _one(images[0], size)
+
+
+@prepare.misconception("A list of pictures came back. The task asks for one tensor, (N, 3, size, size): join them.",
+                       literal=True)
+def gives_a_list(images, size=224):
+    return [_one(image, size)[0] for image in images]
 
 
 @prepare.misconception("The long side became size · 8 / 7. Then the short one is too short for the middle: it is the "
@@ -269,6 +379,16 @@ def scaled_first(images, size=224):
         x = F.interpolate(x[None], _sized(*x.shape[1:], size), mode="bilinear", antialias=True)
         done.append(_middle(x, size)[0])
     return torch.stack(done)
+
+
+@prepare.alternative
+def by_a_factor_that_is_not_rounded(images, size=224):
+    def one(image):
+        factor = size * 8 / 7 / min(image.shape[:2])
+        sides = [round(side * factor) for side in image.shape[:2]]
+        return _scaled(_middle(_resized(image, sides), size))
+
+    return torch.cat([one(image) for image in images])
 
 
 @prepare.alternative

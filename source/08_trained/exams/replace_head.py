@@ -68,7 +68,9 @@ def replace_head(impl, draw):
         before = dict(net.named_parameters())
         result = impl(net, 3)
         return {"shapes": _sizes(result), "the same net": result is net,
-                "the same tensors": sum(one is before.get(name) for name, one in result.named_parameters())}
+                "the same tensors": sum(one is before.get(name) for name, one in result.named_parameters()),
+                "all others learn as before": all(one.requires_grad for name, one in result.named_parameters()
+                                                  if name.startswith("squeeze"))}
 
     def learns():
         net = made()
@@ -207,6 +209,61 @@ def freezes_the_head(net, classes):
     frozen = not any(one.requires_grad for one in net.parameters())
     net = _replaced(net, classes)
     net.get_submodule(_last(net)).requires_grad_(not frozen)
+    return net
+
+
+@replace_head.misconception("The rest of the net was frozen. The head alone is to change: whoever wants the others to "
+                            "stand still calls `freeze`.", literal=True)
+def freezes_the_rest(net, classes):
+    net.requires_grad_(False)
+    return _replaced(net, classes)
+
+
+@replace_head.misconception("The last linear layer was looked for among the net's direct parts. It may lie deeper: "
+                            "`named_modules()` goes through all of them.", literal=True)
+def looks_one_level_deep(net, classes):
+    name = [name for name, module in net.named_children() if isinstance(module, nn.Linear)][-1]
+    old = getattr(net, name)
+    setattr(net, name, nn.Linear(old.in_features, classes, bias=old.bias is not None, dtype=old.weight.dtype))
+    return net
+
+
+@replace_head.misconception("Every linear layer was replaced. Only the last one is the head; what the others have "
+                            "learned is lost.", literal=True)
+def replaces_all(net, classes):
+    for name, old in list(net.named_modules()):
+        if isinstance(old, nn.Linear):
+            parent, _, own = name.rpartition(".")
+            setattr(net.get_submodule(parent), own,
+                    nn.Linear(old.in_features, classes, bias=old.bias is not None, dtype=old.weight.dtype))
+    return net
+
+
+@replace_head.misconception("The new layer takes in what the old one gave, `out_features`. It stands in the old one's "
+                            "place and takes what that took: `in_features`.", literal=True)
+def takes_in_what_it_gave(net, classes):
+    name = _last(net)
+    old = net.get_submodule(name)
+    parent, _, own = name.rpartition(".")
+    setattr(net.get_submodule(parent), own,
+            nn.Linear(old.out_features, classes, bias=old.bias is not None, dtype=old.weight.dtype))
+    return net
+
+
+@replace_head.misconception("Every net gets the same head: torch was given a seed first. Leave the seed to whoever "
+                            "calls.", literal=True)
+def gives_torch_a_seed(net, classes):
+    torch.manual_seed(0)
+    return _replaced(net, classes)
+
+
+@replace_head.misconception("The bias was set to one number throughout. It is drawn as PyTorch draws it: make an "
+                            "`nn.Linear` and leave it alone.", literal=True)
+def starts_with_no_bias(net, classes):
+    net = _replaced(net, classes)
+    head = net.get_submodule(_last(net))
+    if head.bias is not None:
+        nn.init.zeros_(head.bias)
     return net
 
 

@@ -107,6 +107,61 @@ def asks_for_too_many(logits, k):
     return list(zip(places.tolist(), values.tolist(), strict=True))
 
 
+@top_k.misconception("The probabilities were rounded. Whoever prints them may round.")
+def rounds_to_two_digits(logits, k):
+    return [(place, round(value, 2)) for place, value in _best(logits, k)]
+
+
+@top_k.misconception("These are logarithms of probabilities. Take `softmax`, not `log_softmax`.")
+def gives_logarithms(logits, k):
+    return [(place, math.log(value)) for place, value in _best(logits, k)]
+
+
+@top_k.misconception("The softmax was taken twice. Of numbers between 0 and 1 it makes numbers that hardly differ: "
+                     "once is right.")
+def takes_the_softmax_twice(logits, k):
+    values, places = logits.softmax(0).softmax(0).topk(min(k, len(logits)))
+    return list(zip(places.tolist(), values.tolist(), strict=True))
+
+
+@top_k.misconception("The logits were stretched so that the smallest is 0 and the largest 1. That makes no "
+                     "probabilities, which add up to 1: `softmax`.")
+def stretches_the_logits(logits, k):
+    low, high = logits.min(), logits.max()
+    values, places = ((logits - low) / (high - low)).topk(min(k, len(logits)))
+    return list(zip(places.tolist(), values.tolist(), strict=True))
+
+
+@top_k.misconception("`k` is not used: all classes come. Only the k most probable are asked for.", literal=True)
+def gives_all(logits, k):
+    return _best(logits, len(logits))
+
+
+@top_k.misconception("`k` is not used: always five come. How many are asked for, `k` says.", literal=True)
+def always_gives_five(logits, k):
+    return _best(logits, 5)
+
+
+@top_k.misconception("One class too many comes: the k most probable are asked for.", literal=True)
+def gives_one_more(logits, k):
+    return _best(logits, k + 1)
+
+
+@top_k.misconception("Classes were counted from 1. The first class is number 0.")
+def counts_from_one(logits, k):
+    return [(place + 1, value) for place, value in _best(logits, k)]
+
+
+@top_k.misconception("The pairs come in the order of their classes. The most probable comes first.")
+def sorts_by_class(logits, k):
+    return sorted(_best(logits, k))
+
+
+@top_k.misconception("The pairs are lists. Tuples are asked for: (class, probability).", literal=True)
+def gives_lists(logits, k):
+    return [list(pair) for pair in _best(logits, k)]
+
+
 @top_k.misconception("Two lists came back, classes and probabilities. A list of pairs is asked for: `zip` makes it.")
 def gives_two_lists(logits, k):
     values, places = logits.softmax(0).topk(min(k, len(logits)))

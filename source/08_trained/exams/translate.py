@@ -19,15 +19,12 @@ def _translated(name, places=_PLACES, block=_BLOCK, net=_NET):
     first, *rest = name.split(".")
     if first == "_blocks":
         number, part, kind = rest
-        return f"stages.{places[int(number)]}.{block[part]}.{kind}"
+        return f"stages.{dict(enumerate(places))[int(number)]}.{block[part]}.{kind}"
     return ".".join([net[first], *rest])
 
 
 def _plain(state_dict):
-    try:
-        return {_translated(name): tensor for name, tensor in state_dict.items()}
-    except IndexError as error:  # a block too many
-        raise KeyError(str(error)) from None
+    return {_translated(name): tensor for name, tensor in state_dict.items()}
 
 
 def _kinds(part):
@@ -159,6 +156,14 @@ def shifts_the_norms(state_dict):
     return {_translated(name, block=block): tensor for name, tensor in state_dict.items()}
 
 
+@translate.misconception("In the first block alone the norms are one off. It has no `_bn0`, but its others keep their "
+                         "numbers: `_bn1` is the depthwise convolution's, `_bn2` the projection's.")
+def shifts_the_norms_of_the_first_block(state_dict):
+    block = _BLOCK | {"_bn1": "expand_norm", "_bn2": "depthwise_norm"}
+    return {_translated(name, block=block if name.startswith("_blocks.0.") else _BLOCK): tensor
+            for name, tensor in state_dict.items()}
+
+
 @translate.misconception("Outside the blocks the norms are exchanged: `_bn0` follows the stem, `_bn1` the head.")
 def exchanges_the_outer_norms(state_dict):
     net = _NET | {"_bn0": "head_norm", "_bn1": "stem_norm"}
@@ -192,10 +197,102 @@ def passes_on_what_it_does_not_know(state_dict):
 @translate.misconception("A block too many raises IndexError, as a list does. The task asks for KeyError: the caller "
                          "has one kind of error to wait for.", literal=True)
 def lets_the_list_complain(state_dict):
-    result = {}
-    for name, tensor in state_dict.items():
-        result[_translated(name)] = tensor
-    return result
+    for name in state_dict:
+        if name.startswith("_blocks"):
+            _PLACES[int(name.split(".")[1])]
+    return _plain(state_dict)
+
+
+_place = dict(enumerate(_PLACES)).__getitem__
+
+
+def _by_asking(block, net, place=_place):
+    """Translates each part by a function."""
+    def answer(state_dict):
+        result = {}
+        for name, tensor in state_dict.items():
+            first, *rest = name.split(".")
+            if first == "_blocks":
+                number, part, kind = rest
+                result[f"stages.{place(int(number))}.{block(part)}.{kind}"] = tensor
+            else:
+                result[f"{net(first)}.{rest[0]}"] = tensor
+        return result
+
+    return answer
+
+
+@translate.misconception("A part that no rule knows keeps its old name (`.get(part, part)`), in a block and outside. "
+                         "Raise KeyError: plain brackets do it by themselves.", literal=True)
+def passes_on_unknown_parts(state_dict):
+    return _by_asking(lambda part: _BLOCK.get(part, part), lambda part: _NET.get(part, part))(state_dict)
+
+
+@translate.misconception("A part that no rule knows keeps its old name (`.get(part, part)`), and a block too many "
+                         "raises IndexError. All of these raise KeyError.", literal=True)
+def passes_on_unknown_parts_and_lets_the_list_complain(state_dict):
+    return _by_asking(lambda part: _BLOCK.get(part, part), lambda part: _NET.get(part, part), _PLACES.__getitem__)(
+        state_dict)
+
+
+@translate.misconception("Inside a block, a part that no rule knows keeps its old name (`.get(part, part)`). Raise "
+                         "KeyError there, too: plain brackets do it.", literal=True)
+def passes_on_unknown_parts_of_blocks(state_dict):
+    return _by_asking(lambda part: _BLOCK.get(part, part), _NET.__getitem__)(state_dict)
+
+
+@translate.misconception("Outside the blocks, a name that no rule knows is passed on as it is (`.get(part, part)`). "
+                         "Raise KeyError there, too: plain brackets do it.", literal=True)
+def passes_on_unknown_parts_of_the_net(state_dict):
+    return _by_asking(_BLOCK.__getitem__, lambda part: _NET.get(part, part))(state_dict)
+
+
+@translate.misconception("A part that no rule knows becomes the word None (`.get(part)`). Raise KeyError: plain "
+                         "brackets do it by themselves.", literal=True)
+def makes_none_of_unknown_parts(state_dict):
+    return _by_asking(_BLOCK.get, _NET.get)(state_dict)
+
+
+@translate.misconception("An unknown name raises an error, but not KeyError. The caller waits for that one.",
+                         literal=True)
+def raises_value_error(state_dict):
+    try:
+        return _plain(state_dict)
+    except KeyError as error:
+        raise ValueError(f"unknown name {error}") from None
+
+
+def _counted_down(number, past):
+    for stage, (blocks, *_) in enumerate(STAGES):
+        if number < blocks + past:
+            return f"{stage}.{number}"
+        number -= blocks
+    return None
+
+
+@translate.misconception("For a block too many the search ends without a place, and the name has the word None in it. "
+                         "Raise KeyError where no stage is left.", literal=True)
+def finds_no_place(state_dict):
+    return _by_asking(_BLOCK.__getitem__, _NET.__getitem__, lambda number: _counted_down(number, 0))(state_dict)
+
+
+@translate.misconception("A stage takes one block too many: the next stage's first block is put at its end. Places "
+                         "count from 0, so it is `<`, not `<=`.")
+def counts_one_block_too_many(state_dict):
+    return _by_asking(_BLOCK.__getitem__, _NET.__getitem__, lambda number: _counted_down(number, 1))(state_dict)
+
+
+@translate.misconception("Blocks were counted from 1 within a stage. The first one is `stages.0.0`.")
+def counts_blocks_from_one(state_dict):
+    places = [f"{stage}.{index + 1}" for stage, (blocks, *_) in enumerate(STAGES) for index in range(blocks)]
+    return {_translated(name, places): tensor for name, tensor in state_dict.items()}
+
+
+@translate.misconception("Only the first digit of a block's number was read: block 12 was taken for block 1. Split the "
+                         "name at its dots.", literal=True)
+def reads_one_digit(state_dict):
+    return {_translated(re.sub(r"^_blocks\.(\d)\d*", r"_blocks.\1", name)): tensor
+            for name, tensor in state_dict.items()}
 
 
 @translate.misconception("The names were paired by their order (`zip`). In a dictionary the name says what belongs "
@@ -227,8 +324,8 @@ def renames_in_place(state_dict):
     return state_dict
 
 
-@translate.misconception("The tensors were copied. Loading copies them anyway; here they are only to get other names.",
-                         literal=True)
+@translate.misconception("The tensors are not those that were given: they were copied, detached or wrapped. Loading "
+                         "copies them anyway; here they only get other names.", literal=True)
 def copies_the_tensors(state_dict):
     return {_translated(name): tensor.clone() for name, tensor in state_dict.items()}
 

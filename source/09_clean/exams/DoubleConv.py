@@ -25,6 +25,12 @@ def _open(module):
     return nets.unbiased(module)
 
 
+def _counts(norm, heard):
+    """Whether a norm was called once, and keeps count of what it is given as PyTorch's does by default."""
+    return len(heard) == 1 and norm.running_mean is not None and norm.momentum == 0.1 and int(
+        norm.num_batches_tracked) > 0
+
+
 @exercise(points=8, reference=_Brick)
 def DoubleConv(impl, draw):
     def filled(*arguments):
@@ -45,9 +51,12 @@ def DoubleConv(impl, draw):
         return F.relu(module(draw.normal(1, 2, 5, 6)))
 
     def training():
-        module = _open(filled(3, 4)).train()
+        module, heard = _open(filled(3, 4)).train(), []
+        handle = module.bn2.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].detach()))
         out = module(draw.normal(4, 3, 7, 8))
-        return {"output": F.relu(_middle(out, 3, 4)), **{f"{name}.{kind}": getattr(module.get_submodule(name), kind)
+        handle.remove()
+        return {"output": F.relu(_middle(out, 3, 4)), "bn2 keeps count of what it is given": _counts(module.bn2, heard),
+                **{f"{name}.{kind}": getattr(module.get_submodule(name), kind)
                 for name in ("bn1",) for kind in ("running_mean", "running_var")}}
 
     def conduct():
@@ -109,6 +118,73 @@ class HasBiases(_Brick):
         super().__init__(in_channels, out_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+
+
+@DoubleConv.misconception("`conv1` has a bias, `conv2` has none. The norm behind each removes it again: `bias=False` "
+                          "for both.", literal=True)
+class HasABiasInTheFirst(_Brick):
+    def __init__(self, in_channels, out_channels):
+        super().__init__(in_channels, out_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+@DoubleConv.misconception("`conv2` has a bias, `conv1` has none. The norm behind each removes it again: `bias=False` "
+                          "for both.", literal=True)
+class HasABiasInTheSecond(_Brick):
+    def __init__(self, in_channels, out_channels):
+        super().__init__(in_channels, out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+
+
+@DoubleConv.misconception("The frame around the input is a reflection of it. It is one of zeros, which `padding=1` "
+                          "gives by itself.")
+class ReflectsAtTheBorder(_Brick):
+    def __init__(self, in_channels, out_channels):
+        super().__init__(in_channels, out_channels)
+        for part in (self.conv1, self.conv2):
+            part.padding_mode, part._reversed_padding_repeated_twice = "reflect", [1, 1, 1, 1]
+
+
+@DoubleConv.misconception("The second norm is missing from `forward`: behind the second convolution comes the ReLU at "
+                          "once.")
+class LeavesTheSecondNormOut(_Brick):
+    def forward(self, x):
+        return F.relu(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+
+
+@DoubleConv.misconception("The two norms are exchanged: `bn1` stands behind `conv1`, `bn2` behind `conv2`.")
+class ExchangesTheNorms(_Brick):
+    def forward(self, x):
+        return F.relu(self.bn1(self.conv2(F.relu(self.bn2(self.conv1(x))))))
+
+
+@DoubleConv.misconception("Where the channels stay the same, the first convolution is used twice. Each place has its "
+                          "own: `conv1`, then `conv2`.")
+class ConvolvesByTheSame(_Brick):
+    def forward(self, x):
+        second = self.conv1 if self.conv1.in_channels == self.conv1.out_channels else self.conv2
+        return F.relu(self.bn2(second(F.relu(self.bn1(self.conv1(x))))))
+
+
+@DoubleConv.misconception("The bend is a leaky ReLU: a hundredth of what is negative comes through. ReLU lets nothing "
+                          "of it through.")
+class BendsLeakily(_Brick):
+    def forward(self, x):
+        return F.leaky_relu(self.bn2(self.conv2(F.leaky_relu(self.bn1(self.conv1(x))))))
+
+
+@DoubleConv.misconception("A ReLU6 cuts at 6, too. These bricks have a plain ReLU.")
+class BendsByRelu6(_Brick):
+    def forward(self, x):
+        return F.relu6(self.bn2(self.conv2(F.relu6(self.bn1(self.conv1(x))))))
+
+
+@DoubleConv.misconception("Only the second norm does not keep count as PyTorch's does: another momentum, or no running "
+                          "statistics. Both norms are made alike, with PyTorch's defaults.", literal=True)
+class GivesTheSecondNormAnotherMomentum(_Brick):
+    def __init__(self, in_channels, out_channels):
+        super().__init__(in_channels, out_channels)
+        self.bn2.momentum = 0.01
 
 
 @DoubleConv.misconception("Nothing is padded: each convolution takes a pixel off every side, and the picture shrinks "

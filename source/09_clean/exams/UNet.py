@@ -199,6 +199,42 @@ class RectifiesTheNoise(_Plain):
         return F.relu(super().noise(x))
 
 
+@UNet.misconception("What `out` gives goes through a sigmoid. Noise has both signs and no limits: subtract what `out` "
+                    "gives as it is.")
+class SquashesTheNoise(_Plain):
+    def noise(self, x):
+        return torch.sigmoid(super().noise(x))
+
+
+@UNet.misconception("What `out` gives goes through a tanh, which lets nothing beyond ±1 through. Subtract what `out` "
+                    "gives as it is.")
+class BendsTheNoise(_Plain):
+    def noise(self, x):
+        return torch.tanh(super().noise(x))
+
+
+@UNet.misconception("The way down looks at 3×3 pixels for each one that it keeps. It takes the largest of 2×2: "
+                    "`F.max_pool2d(x, 2)`.")
+class OverlapsOnTheWayDown(_Plain):
+    def smaller(self, x):
+        return F.max_pool2d(x, 3, 2, 1)
+
+
+@UNet.misconception("The attribute `depth` is one too many, or too few: it is the number of halvings, the length of "
+                    "`down`.", literal=True)
+class CountsTheBottom(_Plain):
+    def __init__(self, channels=1, width=16, depth=2):
+        super().__init__(channels, width, depth)
+        self.depth = depth + 1
+
+
+@UNet.misconception("`out` always gives one channel. It gives as many as the picture has: `channels`.", literal=True)
+class GivesOneChannel(_Plain):
+    def __init__(self, channels=1, width=16, depth=2):
+        super().__init__(channels, width, depth)
+        self.out = nn.Conv2d(width, 1, 1)
+
+
 @UNet.misconception("The result is clamped to [0, 1]. Where it is clamped, no gradient flows; leave that to whoever "
                     "shows the picture.")
 class ClampsTheResult(_Plain):

@@ -115,6 +115,24 @@ def clips(x, sigma, generator=None):
     return _noisy(x, sigma, generator).clamp(0, 1)
 
 
+@add_noise.misconception("The result was cut off at 0, though not at 1. It may lie below 0, too: clip when you show a "
+                         "picture, not before.", literal=True)
+def clips_below(x, sigma, generator=None):
+    return _noisy(x, sigma, generator).clamp(min=0)
+
+
+@add_noise.misconception("The result was cut off at 1, though not at 0. It may lie above 1, too: clip when you show a "
+                         "picture, not before.", literal=True)
+def clips_above(x, sigma, generator=None):
+    return _noisy(x, sigma, generator).clamp(max=1)
+
+
+@add_noise.misconception("The noise has the right width, but its mean is not 0: something was added to all of it.",
+                         literal=True)
+def moves_the_mean(x, sigma, generator=None):
+    return _noisy(x + sigma, sigma, generator)
+
+
 @add_noise.misconception("All channels have the same noise. Each number needs a draw of its own: take all of "
                          "`x.shape`.", literal=True)
 def shares_among_channels(x, sigma, generator=None):
@@ -128,7 +146,7 @@ def shares_among_pictures(x, sigma, generator=None):
 
 
 @add_noise.misconception("The noise comes from other numbers than the generator's: the same seed gives another noise. "
-                         "Hand `generator` to `torch.randn`; `randn_like` takes none.")
+                         "Hand `generator` to `torch.randn`; `randn_like` takes none.", literal=True)
 def draws_elsewhere(x, sigma, generator=None):
     return x + sigma * torch.randn_like(x)
 
@@ -139,6 +157,12 @@ def makes_a_generator_of_its_own(x, sigma, generator=None):
     return _noisy(x, sigma, torch.Generator().manual_seed(0))
 
 
+@add_noise.misconception("Each call draws from a copy of the generator, or from its first seed again: the next call "
+                         "gives the same noise. Draw from `generator` itself, so that it moves on.", literal=True)
+def draws_from_a_copy(x, sigma, generator=None):
+    return _noisy(x, sigma, None if generator is None else generator.clone_state())
+
+
 @add_noise.misconception("The noise comes from NumPy's or Python's numbers, which know neither `generator` nor "
                          "`torch.manual_seed`: no seed of torch's repeats it. `torch.randn` takes the generator.",
                          literal=True)
@@ -147,7 +171,8 @@ def draws_by_numpy(x, sigma, generator=None):
 
 
 @add_noise.misconception("Where no generator is given, a new one is made in each call. New ones all start from the "
-                         "same number: the noise is always the same. `torch.randn` takes `generator=None`.")
+                         "same number: the noise is always the same. `torch.randn` takes `generator=None`.",
+                         literal=True)
 def noisy_from_a_new_one(x, sigma, generator=None):
     return _noisy(x, sigma, generator or torch.Generator())
 

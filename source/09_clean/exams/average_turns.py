@@ -124,6 +124,34 @@ def gives_the_same_eight_times(net, image):
     return torch.stack([_run(net, image) for _ in range(8)]).mean(0)
 
 
+@average_turns.misconception("One of the eight turns is missing: the mirror image's three quarters. Perhaps a `range` "
+                             "that ends one too early.")
+def takes_seven_turns(net, image):
+    return _averaged(net, image, range(7))
+
+
+@average_turns.misconception("The picture itself is in the sum. Only the eight results of the net are averaged: begin "
+                             "with zeros.")
+def begins_with_the_picture(net, image):
+    return image / 8 + _averaged(net, image)
+
+
+@average_turns.misconception("The picture itself is a ninth part of the mean. Only the eight results of the net are "
+                             "averaged.")
+def counts_the_picture_in(net, image):
+    return (image + 8 * _averaged(net, image)) / 9
+
+
+@average_turns.misconception("The largest of the eight was taken at each pixel. The task asks for the mean.")
+def takes_the_largest(net, image):
+    return torch.stack([_turned_back(_run(net, _turned(image, turn)), turn) for turn in range(8)]).amax(0)
+
+
+@average_turns.misconception("The result was clamped to [0, 1]. Give the mean as it is; whoever shows it may clamp.")
+def clamps_the_mean(net, image):
+    return _averaged(net, image).clamp(0, 1)
+
+
 @average_turns.misconception("The eight results were added up, not averaged.")
 def adds_them_up(net, image):
     return 8 * _averaged(net, image)

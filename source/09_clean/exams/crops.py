@@ -75,6 +75,7 @@ def crops(impl, draw):
         of_two = _read(impl(_numbered((3, 5), (6, 3)), 3, 240, generator=draw.generator()))
         return {"shape": str(tuple(out.shape)), "every crop is a window, turned": bool((found[:, 3] >= 0).all()),
                 "rows reached": _seen(found[:, 1], 2), "columns reached": _seen(found[:, 2], 3),
+                "row and column differ": bool((found[:, 1] != found[:, 2]).any()),
                 "of two pictures": [_seen(of_two[of_two[:, 0] == number, axis], count)
                                     for number, axis, count in ((0, 2, 3), (1, 1, 4))]}
 
@@ -89,11 +90,12 @@ def crops(impl, draw):
         return {"picture": _frequency(of_two[:, 0], 2, 58), "window": _frequency(of_one[:, 2], 3, 98)}
 
     def together():
-        found = _read(impl(_numbered((6, 7), (5, 6)), 3, 60, generator=draw.generator()))
+        found = _read(impl(_numbered((6, 7), (5, 6)), 3, 240, generator=draw.generator()))
         picture = found[:, 0]
         return {**{name: len(found[:, axis].unique()) > 1
                    for axis, name in enumerate(("pictures differ", "rows differ", "columns differ", "turns differ"))},
-                "one picture twice running": bool((picture[1:] == picture[:-1]).any())}
+                "one picture twice running": bool((picture[1:] == picture[:-1]).any()),
+                "three times": bool(((picture[2:] == picture[1:-1]) & (picture[1:-1] == picture[:-2])).any())}
 
     def left_alone():
         images = [draw.normal(2, 4, 6).double(), draw.normal(2, 5, 4).double()]
@@ -112,10 +114,12 @@ def crops(impl, draw):
                  evenly)
     yield aspect("of its own", "Every crop has draws of its own: picture, window and turn.", together)
     yield aspect("seed", "All of it is drawn from `generator` alone: the same seed, the same crops.",
-                 lambda: seeded(lambda generator: impl(_numbered((9, 9), (8, 7)), 3, 12, generator=generator), draw),
+                 lambda: seeded(lambda generator: torch.stack(
+                     [impl(_numbered((9, 9), (8, 7)), 3, 12, generator=generator) for _ in range(2)]), draw),
                  view=seed_facts)
     yield aspect("without one", "Without a generator, torch's own numbers decide.",
-                 lambda: own_numbers(lambda: impl(_numbered((9, 9), (8, 7)), 3, 12)), view=seed_facts)
+                 lambda: own_numbers(lambda: torch.stack([impl(_numbered((9, 9), (8, 7)), 3, 12) for _ in range(2)])),
+                 view=seed_facts)
     yield aspect("left alone", "`crops` leaves the pictures as they were and keeps their dtype.", left_alone,
                  dtype=True)
 
@@ -177,6 +181,20 @@ def takes_pictures_in_turn(images, size, count, generator=None):
                         for number in range(count)])
 
 
+@crops.misconception("The pictures are dealt out like cards: none comes again before all have come. Draw one for each "
+                     "crop, from all of them.", literal=True)
+def deals_the_pictures(images, size, count, generator=None):
+    rounds = -(-count // len(images))
+    order = torch.cat([torch.randperm(len(images), generator=generator) for _ in range(rounds)])[:count]
+    return torch.stack([_turn_drawn(_cut(images[int(number)], size, generator), generator) for number in order])
+
+
+@crops.misconception("The last picture never comes. Perhaps `randint(len(images) - 1)`, which stops before its end by "
+                     "itself, or the first picture is always taken.")
+def never_takes_the_last_picture(images, size, count, generator=None):
+    return _crops(images[:max(len(images) - 1, 1)], size, count, generator)
+
+
 @crops.misconception("All crops lie at the same place: it was drawn once, before the loop.")
 def stays_at_one_place(images, size, count, generator=None):
     rooms = [min(image.shape[axis] for image in images) - size + 1 for axis in (-2, -1)]
@@ -217,10 +235,105 @@ def cuts_along_the_diagonal(images, size, count, generator=None):
     return torch.stack([_turn_drawn(cut(_picked(images, generator)), generator) for _ in range(count)])
 
 
+@crops.misconception("The short side's places serve for both sides: windows near the long side's end never come. Rows "
+                     "and columns each have a number of places of their own.")
+def forgets_the_long_side(images, size, count, generator=None):
+    def cut(image):
+        places = min(image.shape[-2:]) - size + 1
+        top, left = (int(torch.randint(places, (), generator=generator)) for _ in range(2))
+        return image[..., top:top + size, left:left + size]
+
+    return torch.stack([_turn_drawn(cut(_picked(images, generator)), generator) for _ in range(count)])
+
+
+def _in_turns(turn):
+    """Crops, each turned by `turn(crop, draw)`; `draw(n)` is one of 0 … n − 1."""
+    def answer(images, size, count, generator=None):
+        def draw(number):
+            return int(torch.randint(number, (), generator=generator))
+
+        return torch.stack([turn(_cut(_picked(images, generator), size, generator), draw) for _ in range(count)])
+
+    return answer
+
+
+@crops.misconception("The two mirror images along the diagonals never come: a crop is turned, or mirrored, but never "
+                     "both. Six of the eight turns are there: mirror half of the turned crops, too.", literal=True)
+def turns_or_mirrors_both_ways(images, size, count, generator=None):
+    def turn(crop, draw):
+        number = draw(6)
+        return crop.rot90(number, (-2, -1)) if number < 4 else crop.flip(number - 6)
+
+    return _in_turns(turn)(images, size, count, generator)
+
+
+@crops.misconception("What is mirrored is never turned: five of the eight turns. Two draws that know nothing of each "
+                     "other, one for the turn and one for the mirror, give all eight.", literal=True)
+def turns_or_mirrors(images, size, count, generator=None):
+    return _in_turns(lambda crop, draw: crop.flip(-1) if draw(2) else crop.rot90(draw(4), (-2, -1)))(
+        images, size, count, generator)
+
+
+@crops.misconception("Two of the mirror image's four turns never come: perhaps `randint(6)`. There are eight turns.",
+                     literal=True)
+def draws_six_turns(images, size, count, generator=None):
+    return _in_turns(lambda crop, draw: _turned(crop, draw(6)))(images, size, count, generator)
+
+
+@crops.misconception("One of the eight turns never comes, the mirror image's three quarters: perhaps `randint(7)`, "
+                     "which ends at 6.", literal=True)
+def draws_seven_turns(images, size, count, generator=None):
+    return _in_turns(lambda crop, draw: _turned(crop, draw(7)))(images, size, count, generator)
+
+
+@crops.misconception("No crop comes as it is: perhaps `randint(1, 8)`. Number 0 is one of the eight turns.",
+                     literal=True)
+def always_changes_something(images, size, count, generator=None):
+    return _in_turns(lambda crop, draw: _turned(crop, 1 + draw(7)))(images, size, count, generator)
+
+
+@crops.misconception("Every crop is turned by one, two or three quarters: perhaps `randint(1, 4)`. No quarter turn is "
+                     "one of the four, too.", literal=True)
+def always_turns(images, size, count, generator=None):
+    return _in_turns(lambda crop, draw: _turned(crop, 1 + draw(3) + 4 * draw(2)))(images, size, count, generator)
+
+
+@crops.misconception("Every crop is mirrored. Only half of them are to be: toss a coin.", literal=True)
+def always_mirrors(images, size, count, generator=None):
+    return _in_turns(lambda crop, draw: _turned(crop, 4 + draw(4)))(images, size, count, generator)
+
+
+@crops.misconception("There is one quarter turn or none, and a mirror or none: four of eight turns. Draw the number of "
+                     "quarter turns from 0 to 3.", literal=True)
+def turns_once_or_not(images, size, count, generator=None):
+    def turn(crop, draw):
+        crop = crop.rot90(draw(2), (-2, -1))
+        return crop.flip(-1) if draw(2) else crop
+
+    return _in_turns(turn)(images, size, count, generator)
+
+
+@crops.misconception("Only the first channel is cut. A window goes through all channels of the picture.", literal=True)
+def cuts_the_first_channel(images, size, count, generator=None):
+    return _crops([image[:1] for image in images], size, count, generator)
+
+
 @crops.misconception("What is drawn comes from other numbers than the generator's: the same seed gives other crops. "
-                     "Hand `generator` to every draw; Python's `random` and NumPy do not know it.")
+                     "Hand `generator` to every draw; Python's `random` and NumPy do not know it.", literal=True)
 def crops_from_elsewhere(images, size, count, generator=None):
     return _crops(images, size, count)
+
+
+@crops.misconception("Some draws are the generator's and others are not: picture, window or turn differ for the same "
+                     "seed. Hand `generator` to every draw.", literal=True)
+def turns_from_elsewhere(images, size, count, generator=None):
+    return torch.stack([_turn_drawn(_cut(_picked(images, generator), size, generator), None) for _ in range(count)])
+
+
+@crops.misconception("Each call draws from a copy of the generator, or from its first seed again: the next batch has "
+                     "the same crops. Draw from `generator` itself, so that it moves on.", literal=True)
+def crops_from_a_copy(images, size, count, generator=None):
+    return _crops(images, size, count, None if generator is None else generator.clone_state())
 
 
 @crops.misconception("A generator is made, or set back to its seed, in each call: all batches are alike. Draw from "
@@ -236,7 +349,7 @@ def crops_by_pythons_numbers(images, size, count, generator=None):
 
 
 @crops.misconception("Where no generator is given, a new one is made in each call. New ones all start from the same "
-                     "number: all batches are alike. `torch.randint` takes `generator=None`.")
+                     "number: all batches are alike. `torch.randint` takes `generator=None`.", literal=True)
 def crops_from_a_new_one(images, size, count, generator=None):
     return _crops(images, size, count, generator or torch.Generator())
 

@@ -86,7 +86,8 @@ def denoise(impl, draw):
         net = _Net(_each_pixel, depth=1).eval()
         result = _known(impl(net, draw.normal(1, 4, 6)))
         return {"result": result, "gradients are recorded": list(net.graphs), "result hangs on a graph":
-                result.requires_grad, "gradients can be recorded afterwards": torch.is_grad_enabled()}
+                result.requires_grad, "the net can learn afterwards": net.weight.requires_grad,
+                "gradients can be recorded afterwards": torch.is_grad_enabled()}
 
     def left_alone():
         kept = draw.normal(1, 4, 6)
@@ -261,6 +262,79 @@ def records_a_graph(net, image):
                        "the net ran: `torch.no_grad()` around the call.", literal=True)
 def cuts_the_graph_off(net, image):
     return records_a_graph(net, image).detach()
+
+
+@denoise.misconception("Gradients were switched off for good: nothing can be trained afterwards. `with "
+                       "torch.no_grad():` switches them on again by itself.", literal=True)
+def switches_gradients_off(net, image):
+    torch.set_grad_enabled(False)
+    return _clean(net, image)
+
+
+@denoise.misconception("The net was frozen, and stays so: the next training would change nothing. `torch.no_grad()` "
+                       "leaves its parameters alone.", literal=True)
+def freezes_the_net(net, image):
+    net.requires_grad_(False)
+    return _clean(net, image)
+
+
+@denoise.misconception("Only the net's own mode was changed, not that of its parts: `training` was set by hand. "
+                       "`net.eval()` reaches all of them.", literal=True)
+def changes_the_outer_mode(net, image):
+    modes = _modes(net)
+    net.training = False
+    try:
+        with torch.no_grad():
+            return net(_padded(image, net))[0, :, :image.shape[-2], :image.shape[-1]]
+    finally:
+        _put_back(modes)
+
+
+@denoise.misconception("What is missing was shared by both sides. It is added at the bottom and on the right alone.")
+def pads_all_around(net, image):
+    height, width = image.shape[-2:]
+    below, right = (-side % 2 ** net.depth for side in (height, width))
+    top, left = below // 2, right // 2
+    modes = _modes(net)
+    net.eval()
+    try:
+        with torch.no_grad():
+            padded = F.pad(image[None], (left, right - left, top, below - top), mode="reflect")
+            return net(padded)[0, :, top:top + height, left:left + width]
+    finally:
+        _put_back(modes)
+
+
+@denoise.misconception("What is missing was added at the top and on the left. It is added at the bottom and on the "
+                       "right.")
+def pads_before(net, image):
+    below, right = (-side % 2 ** net.depth for side in image.shape[-2:])
+    modes = _modes(net)
+    net.eval()
+    try:
+        with torch.no_grad():
+            return net(F.pad(image[None], (right, 0, below, 0), mode="reflect"))[0, :, below:, right:]
+    finally:
+        _put_back(modes)
+
+
+@denoise.misconception("The picture was cut down to a multiple, and its last rows or columns are gone. Add what is "
+                       "missing, and cut the result.")
+def cuts_the_picture(net, image):
+    height, width = (side // 2 ** net.depth * 2 ** net.depth for side in image.shape[-2:])
+    return _clean(net, image[:, :height, :width])
+
+
+@denoise.misconception("The picture was continued from its other side (circular). By reflection, what stands at the "
+                       "border goes on.")
+def continues_around(net, image):
+    return _clean(net, image, lambda image, net: _padded(image, net, "circular"))
+
+
+@denoise.misconception("What the net gives was subtracted from the picture. The net does that itself: what it gives is "
+                       "the clean picture.")
+def subtracts_once_more(net, image):
+    return image - _clean(net, image)
 
 
 @denoise.misconception("The result was clamped to [0, 1]. Give what the net gives; whoever shows it may clamp.")

@@ -136,6 +136,51 @@ def writes_the_overlap_too(net, image, tile, overlap):
     return out
 
 
+@denoise_tiled.misconception("Only half of `overlap` was added on each side. Each side gets all of it.")
+def halves_the_overlap(net, image, tile, overlap):
+    return _tiled(net, image, tile, overlap // 2)
+
+
+@denoise_tiled.misconception("Twice `overlap` was added on each side: the pieces are larger than tile + 2 · overlap.")
+def doubles_the_overlap(net, image, tile, overlap):
+    return _tiled(net, image, tile, 2 * overlap)
+
+
+@denoise_tiled.misconception("One pixel more than `overlap` was added on each side.")
+def adds_one_to_the_overlap(net, image, tile, overlap):
+    return _tiled(net, image, tile, overlap + 1)
+
+
+@denoise_tiled.misconception("The picture was cut into strips as wide as itself, not into tiles: a wide picture still "
+                             "needs all the memory. Cut the width, too.")
+def cuts_strips(net, image, tile, overlap):
+    strips = []
+    for top in range(0, image.shape[-2], tile):
+        above = max(top - overlap, 0)
+        strips.append(_run(net, image[:, above:top + tile + overlap])[:, top - above:top - above + tile])
+    return torch.cat(strips, 1)
+
+
+@denoise_tiled.misconception("The tiles overlap above and below alone: on the left and on the right nothing was added. "
+                             "All four sides get `overlap`.")
+def overlaps_up_and_down(net, image, tile, overlap):
+    out = torch.empty_like(image)
+    for top in range(0, image.shape[-2], tile):
+        for left in range(0, image.shape[-1], tile):
+            above = max(top - overlap, 0)
+            clean = _run(net, image[:, above:top + tile + overlap, left:left + tile])
+            out[:, top:top + tile, left:left + tile] = clean[:, top - above:top - above + tile]
+    return out
+
+
+@denoise_tiled.misconception("The picture was enlarged to a multiple of `tile` first: the last pieces have pixels that "
+                             "are not there. The last tiles are smaller.", literal=True)
+def enlarges_to_a_multiple(net, image, tile, overlap):
+    height, width = image.shape[-2:]
+    larger = F.pad(image[None], (0, -width % tile, 0, -height % tile), mode="replicate")[0]
+    return _tiled(net, larger, tile, overlap)[:, :height, :width]
+
+
 @denoise_tiled.misconception("Where pieces overlap, the mean of them was taken. That makes seams soft, not right: a "
                              "pixel near a piece's border lacks neighbours. Keep each tile's middle alone.")
 def averages_the_overlap(net, image, tile, overlap):

@@ -16,6 +16,8 @@ def _decibels(x, y):
 
 def _number(value):
     """A float, also of a tensor: that a float was asked for is an aspect of its own."""
+    if isinstance(value, str):
+        raise TypeError("a text came back, not a number")
     return float(value.detach() if isinstance(value, torch.Tensor) else value)
 
 
@@ -97,6 +99,84 @@ def adds_up(x, y):
 @psnr.misconception("The largest value was taken to be 255. These pictures go from 0 to 1.")
 def peaks_at_255(x, y):
     return math.inf if _mse(x, y) == 0 else 10 * math.log10(255 ** 2 / _mse(x, y))
+
+
+@psnr.misconception("The largest number in x was taken for the peak. The peak is what a pixel can have, 1, whatever is "
+                    "in the pictures.")
+def peaks_at_the_largest_of_x(x, y):
+    return math.inf if _mse(x, y) == 0 else 10 * math.log10(x.max().item() ** 2 / _mse(x, y))
+
+
+@psnr.misconception("The largest number in y was taken for the peak. The peak is what a pixel can have, 1, whatever is "
+                    "in the pictures.")
+def peaks_at_the_largest_of_y(x, y):
+    return math.inf if _mse(x, y) == 0 else 10 * math.log10(y.max().item() ** 2 / _mse(x, y))
+
+
+@psnr.misconception("The largest number in x took the place of the 1 in 1 / MSE, and not even squared. The peak is 1, "
+                    "whatever is in the pictures.")
+def puts_the_largest_over_the_error(x, y):
+    return math.inf if _mse(x, y) == 0 else 10 * math.log10(x.max().item() / _mse(x, y))
+
+
+@psnr.misconception("The range of x, its largest number minus its smallest, was taken for the peak. The peak is what a "
+                    "pixel can have, 1, whatever is in the pictures.")
+def peaks_at_the_range_of_x(x, y):
+    return math.inf if _mse(x, y) == 0 else 10 * math.log10((x.max() - x.min()).item() ** 2 / _mse(x, y))
+
+
+@psnr.misconception("Both pictures were cut off at 0 and 1 first. What lies outside is part of the error: take the "
+                    "numbers as they come.")
+def cuts_off_first(x, y):
+    return _decibels(x.clamp(0, 1), y.clamp(0, 1))
+
+
+@psnr.misconception("This is the signal-to-noise ratio: the mean square of y stands over the error. Peak "
+                    "signal-to-noise has the peak's square there, 1.")
+def compares_with_the_signal(x, y):
+    return math.inf if _mse(x, y) == 0 else 10 * math.log10(y.square().mean().item() / _mse(x, y))
+
+
+@psnr.misconception("The variance of the difference was taken. It leaves out the difference's mean, so a picture that "
+                    "is too bright throughout counts as right: take the mean of the squares.")
+def takes_the_variance(x, y):
+    error = (x - y).var().item()
+    return math.inf if error == 0 else 10 * math.log10(1 / error)
+
+
+@psnr.misconception("The mean was squared, not the differences. Plus and minus cancel in the mean: square first.")
+def squares_the_mean(x, y):
+    error = (x - y).mean().item() ** 2
+    return math.inf if error == 0 else 10 * math.log10(1 / error)
+
+
+@psnr.misconception("The result was rounded to two digits. Whoever prints it may round.")
+def rounds_to_two_digits(x, y):
+    return round(_decibels(x, y), 2)
+
+
+@psnr.misconception("The pictures were made whole numbers from 0 to 255 first. That rounds what is to be compared: "
+                    "take the numbers as they come.")
+def rounds_to_bytes(x, y):
+    return _decibels((255 * x).round() / 255, (255 * y).round() / 255)
+
+
+@psnr.misconception("Equal pictures get minus infinity. No error at all is the best there is: plus infinity.",
+                    literal=True)
+def gives_minus_infinity(x, y):
+    return -math.inf if _mse(x, y) == 0 else _decibels(x, y)
+
+
+@psnr.misconception("The squared differences were averaged within each picture, or each channel, and then added up. "
+                    "One mean is over all numbers, however many axes there are.")
+def averages_the_last_axes_alone(x, y):
+    error = (x - y).square().mean((-2, -1)).sum().item()
+    return math.inf if error == 0 else 10 * math.log10(1 / error)
+
+
+@psnr.misconception("Only the first picture of a batch was compared. One mean is over all numbers.")
+def compares_the_first_alone(x, y):
+    return _decibels(x[0], y[0])
 
 
 @psnr.misconception("The factor 10 is missing: your result is in bels, not in decibels.")

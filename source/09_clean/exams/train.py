@@ -204,6 +204,80 @@ def takes_the_absolute_error(net, batches, lr):
     return _trained(net, batches, lr, loss=F.l1_loss)
 
 
+@train.misconception("The squared differences were added up, not averaged. Loss and gradient then grow with the batch: "
+                     "take the mean.")
+def adds_up_the_errors(net, batches, lr):
+    return _trained(net, batches, lr, loss=lambda x, y: F.mse_loss(x, y, reduction="sum"))
+
+
+@train.misconception("The loss is the root of the mean squared error. Take the mean squared error itself.")
+def takes_the_root(net, batches, lr):
+    return _trained(net, batches, lr, loss=lambda x, y: F.mse_loss(x, y).sqrt())
+
+
+@train.misconception("The loss is a Huber loss (`smooth_l1_loss`). Take the mean squared error.")
+def takes_huber(net, batches, lr):
+    return _trained(net, batches, lr, loss=F.smooth_l1_loss)
+
+
+@train.misconception("The net was taught the noise. It subtracts the noise itself, and what it gives is to be `clean`.")
+def teaches_the_noise(net, batches, lr):
+    class Noise:
+        __len__ = batches.__len__
+
+        def __iter__(self):
+            return ((noisy, noisy - clean) for noisy, clean in batches)
+
+    return _trained(net, Noise(), lr)
+
+
+@train.misconception("Adam was given a weight decay, which pulls every weight towards 0. All its settings but the rate "
+                     "stay as they are.", literal=True)
+def lets_weights_decay(net, batches, lr):
+    return _trained(net, batches, lr, make=lambda given, lr: torch.optim.Adam(given, lr=lr, weight_decay=1e-4))
+
+
+@train.misconception("`lr` is not used: the rate begins at Adam's own 0.001. Give it to the optimizer.")
+def ignores_the_rate(net, batches, lr):
+    return _trained(net, batches, 1e-3)
+
+
+@train.misconception("The cosine makes a whole turn: in the middle the rate is 0, and at the end it is lr again. The "
+                     "angle goes from 0 to π, not to 2π.")
+def turns_all_around(net, batches, lr):
+    return _trained(net, batches, lr, rate=lambda lr, step, count: _rate(lr, 2 * step, count))
+
+
+@train.misconception("The angle is k/n without π: the rate falls by a quarter at most. The cosine's angle goes from 0 "
+                     "to π.")
+def forgets_pi(net, batches, lr):
+    return _trained(net, batches, lr, rate=lambda lr, step, count: lr * (1 + math.cos(step / count)) / 2)
+
+
+@train.misconception("The rate rises from 0 to lr: 1 − cos in place of 1 + cos. It falls.")
+def lets_the_rate_rise(net, batches, lr):
+    return _trained(net, batches, lr, rate=lambda lr, step, count: lr - _rate(lr, step, count))
+
+
+@train.misconception("Each step's factor was put upon the rate of the step before, and the rates shrink too fast. Each "
+                     "is lr times its own factor.")
+def multiplies_the_last_rate(net, batches, lr):
+    rates = [lr]
+
+    def rate(lr, step, count):
+        rates.append(rates[-1] * _rate(1, step, count))
+        return rates[-1]
+
+    return _trained(net, batches, lr, rate=rate)
+
+
+@train.misconception("Each number is the mean of all losses so far. Give every batch's own; whoever draws the curve "
+                     "may smooth it.")
+def smooths_the_losses(net, batches, lr):
+    losses = _trained(net, batches, lr)
+    return [sum(losses[:count]) / count for count in range(1, len(losses) + 1)]
+
+
 @train.misconception("Input and target were exchanged: the net was shown the clean pictures and asked for the noisy "
                      "ones.")
 def learns_to_add_noise(net, batches, lr):
@@ -273,8 +347,8 @@ def never_steps(net, batches, lr):
     return [F.mse_loss(net(noisy), clean).item() for noisy, clean in batches]
 
 
-@train.misconception("The net trains in the mode it came in. After a test its norms would stay frozen: call "
-                     "`net.train()`.", literal=True)
+@train.misconception("The net, or a part of it, trains in the mode it came in. After a test its norms would stay "
+                     "frozen: call `net.train()`, which reaches every part.", literal=True)
 def leaves_the_mode(net, batches, lr):
     return _trained(net, batches, lr, mode=lambda net: None)
 
