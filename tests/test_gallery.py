@@ -18,7 +18,7 @@ from convcraft.language import LANGUAGES
 TOY = Path(__file__).parent / "toy_course"
 EDITIONS = [pytest.param(edition, id=f"{chapter.name} {edition.language}")
             for chapter in CHAPTERS for edition in chapter.editions()]
-MOST = 6_000_000  # bytes a language
+MOST = 3_000  # bytes for each mistake that is shown
 
 EXPLORER = '''
 # %% tags=["demo", "nbval-ignore-output"] frames={"height": [1, 2, 3], "filled": [false, true]}
@@ -258,7 +258,8 @@ def test_every_explorer_has_frames(edition):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_the_site_shows_is_light(language):
     shown = [edition for chapter in CHAPTERS for edition in chapter.editions() if edition.language == language]
-    assert sum(path.stat().st_size for edition in shown for path in edition.site.iterdir()) < MOST
+    mistakes = sum(len(exercise.misconceptions) for chapter in CHAPTERS for exercise in chapter.exercises.values())
+    assert sum(path.stat().st_size for edition in shown for path in edition.site.iterdir()) < MOST * mistakes
 
 
 @pytest.fixture(scope="module")

@@ -237,7 +237,7 @@ def clears_once(net, loader, optimizer):
     return total / count
 
 
-@lie("freeze", "Only the outermost module")
+@lie("freeze", "`train()` called on a part inside")
 def freezes_by_beginnings_and_once(net, prefix):
     for name, parameter in net.named_parameters():
         if name.startswith(prefix):

@@ -380,13 +380,6 @@ def takes_fan_out_of_convolutions(weight, negative_slope=0.0, generator=None):
     return _fill(weight, (2 / ((1 + negative_slope**2) * fan)) ** 0.5, generator)
 
 
-@kaiming_normal_.misconception("For linear weights you divided by the number of outputs. The weight is (out_features, "
-                               "in_features): the fan-in is its second axis, also there.")
-def takes_fan_out_of_linear_layers(weight, negative_slope=0.0, generator=None):
-    fan = weight[0].numel() if weight.ndim > 2 else weight.shape[0]
-    return _fill(weight, (2 / ((1 + negative_slope**2) * fan)) ** 0.5, generator)
-
-
 @kaiming_normal_.misconception("A `negative_slope` of 0 was not taken for 0, as by `negative_slope or 0.01`: 0 counts "
                                "as false. The signature's default is enough.", literal=True)
 def takes_no_slope_of_zero(weight, negative_slope=0.0, generator=None):

@@ -131,12 +131,6 @@ def gives_the_slope_itself(x, negative_slope=0.01):
     return torch.where(x > 0, x, torch.full_like(x, negative_slope))
 
 
-@leaky_relu.misconception("The smaller of x and slope · x was taken. While the slope is below 1 that scales the "
-                          "positive side and leaves the negative one. Choose by the sign of x, not by size.")
-def takes_the_smaller(x, negative_slope=0.01):
-    return torch.minimum(x, negative_slope * x)
-
-
 @leaky_relu.misconception("This is ReLU: nothing came through below 0. A leaky ReLU multiplies there by "
                           "`negative_slope`.")
 def has_no_leak(x, negative_slope=0.01):

@@ -692,36 +692,6 @@ class KeepsWhatItDoesNotTrack(_Base):
         self.track_running_stats = tracks
 
 
-@BatchNorm2d.misconception("The batches are counted only where `momentum` is None. `num_batches_tracked` counts them "
-                           "in any case.")
-class CountsForTheAverageAlone(_Base):
-    def update(self, x):
-        super().update(x)
-        if self.momentum is not None:
-            self.num_batches_tracked -= 1
-
-
-@BatchNorm2d.misconception("The running variance gets the mean of each picture's own variance. It misses how the "
-                           "pictures differ: one variance over batch, rows and columns.")
-class AveragesThePicturesVariances(_Base):
-    def update(self, x):
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(x.mean((0, 2, 3)), self.share())
-            self.running_var.lerp_(x.var((2, 3)).mean(0), self.share())
-
-
-@BatchNorm2d.misconception("The running variance was measured from the running mean. The batch's variance is the mean "
-                           "square of the distances from the batch's own mean.")
-class MeasuresFromTheRunningMean(_Base):
-    def update(self, x):
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(x.mean((0, 2, 3)), self.share())
-            squares = (x - self.running_mean[:, None, None]).square().sum((0, 2, 3))
-            self.running_var.lerp_(squares / (x.numel() / x.shape[1] - 1), self.share())
-
-
 @BatchNorm2d.misconception("`num_batches_tracked` has the shape (1,). It is one number, of shape (), or PyTorch's "
                            "state dict does not fit.")
 class CountsInAVector(_Base):

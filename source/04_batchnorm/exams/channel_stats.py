@@ -178,12 +178,6 @@ def divides_by_the_pictures(images):
     return mean, ((images - mean[:, None, None]).square().sum((0, 2, 3)) / len(images)).sqrt()
 
 
-@channel_stats.misconception("You measured how far the pictures' means lie apart. The spread within each picture "
-                             "belongs to it, too: one deviation over all pixels of all pictures.")
-def measures_the_pictures_means(images):
-    return images.mean((0, 2, 3)), images.mean((2, 3)).std(0, correction=0)
-
-
 @channel_stats.misconception("Only the first picture was measured. Mean and deviation are those of all pictures "
                              "together.")
 def measures_the_first_picture(images):

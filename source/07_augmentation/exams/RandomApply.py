@@ -203,16 +203,6 @@ class TossesElsewhere:
         return self.transform(x, generator=generator) if _takes_generator(self.transform) else self.transform(x)
 
 
-@RandomApply.misconception("`generator` is used nowhere: coin and transform draw from torch's own numbers. Hand it to "
-                           "`torch.rand`, and to the transform.", literal=True)
-class IgnoresTheGenerator:
-    def __init__(self, p, transform):
-        self.p, self.transform = p, transform
-
-    def __call__(self, x, generator=None):
-        return self.transform(x) if torch.rand(()) < self.p else x
-
-
 @RandomApply.misconception("The coin comes from Python's or NumPy's numbers, which know neither `generator` nor "
                            "`torch.manual_seed`: no seed of torch's repeats the decisions.", literal=True)
 class TossesPythonsCoin:

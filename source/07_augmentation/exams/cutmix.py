@@ -385,12 +385,6 @@ def pastes_by_a_seed_of_its_own(x, y, alpha, num_classes, generator=None):
     return _pasted(x, y, alpha, num_classes, torch.Generator().manual_seed(0))
 
 
-@cutmix.misconception("Each call draws from a copy of the generator, or from its first seed again: the next call gives "
-                      "the same box and partners. Draw from `generator` itself, so that it moves on.", literal=True)
-def pastes_from_a_copy(x, y, alpha, num_classes, generator=None):
-    return _pasted(x, y, alpha, num_classes, None if generator is None else generator.clone_state())
-
-
 @cutmix.misconception("The class numbers were mixed: a third of an 8 in a 2 became 4. A label that can be mixed is a "
                       "row of shares, one for each class: one-hot first.")
 def averages_class_numbers(x, y, alpha, num_classes, generator=None):

@@ -105,7 +105,8 @@ def MBConv(impl, draw):
     yield aspect("eps", "The norms have an eps of 10⁻³, as in the nets of TensorFlow; all else is PyTorch's default.",
                  lambda: _narrow(draw.fill_(impl(3, 4, 3, 1, 3))).eval()(draw.normal(2, 3, 5, 5)))
     yield aspect("training", "In training mode each norm uses the batch and updates its own running statistics.",
-                 lambda: _trained(_lively(draw.fill_(impl(3, 3, 3, 1, 2))), 20 * draw.normal(4, 3, 6, 5)))
+                 lambda: _trained(_lively(draw.fill_(impl(3, 3, 3, 1, 2))), 20 * draw.normal(4, 3, 6, 5)),
+                 rtol=1e-3, atol=1e-3)  # a channel that hardly varies would see another eps
     yield aspect("conduct", "The block leaves its input as it was, and gradients flow through.", conduct,
                  rtol=1e-4, atol=1e-3)  # float64 would see another eps
 

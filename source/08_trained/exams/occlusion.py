@@ -54,13 +54,23 @@ def occlusion(impl, draw):
             made.classifier.weight *= 9
         return made
 
+    def remembering(label, size, high, wide):
+        """A picture, and a net that knows it and thinks something else than `label` most likely."""
+        x, weights = draw.normal(1, 3, high, wide), draw.normal(3, high, wide) / size
+        return x, _Remembers(x, -weights if weights.sum((1, 2)).argmax() == label else weights).eval()
+
     def remembered(label, size, stride, high, wide):
-        x = draw.normal(1, 3, high, wide)
-        return impl(_Remembers(x, draw.normal(3, high, wide) / size).eval(), x, label, size, stride)
+        x, one = remembering(label, size, high, wide)
+        return impl(one, x, label, size, stride)
+
+    def values():
+        one, x = net(), draw.normal(1, 3, 6, 9) + 1
+        with torch.no_grad():
+            best = int(one(x).argmax())
+        return impl(one, x, 2 if best == 1 else 1, 3, 3)
 
     def left_alone():
-        x = draw.normal(1, 3, 6, 6)
-        one = _Remembers(x, draw.normal(3, 6, 6)).eval()
+        x, one = remembering(0, 2, 6, 6)
         kept = x.clone()
         result = impl(one, kept, 0, 2, 2)
         return {"map": result, "input": kept,
@@ -73,7 +83,7 @@ def occlusion(impl, draw):
                  "minus that of the picture with the square.",
                  lambda: {"label 0": remembered(0, 2, 2, 4, 6), "label 2": remembered(2, 2, 2, 6, 4)})
     yield aspect("values", "The square is filled with 0 in all channels: mid grey, as `prepare` scales.",
-                 lambda: impl(net(), draw.normal(1, 3, 6, 9) + 1, 1, 3, 3), weight=2)
+                 values, weight=2)
     yield aspect("places", "The square goes over the picture by `stride` from the upper left corner, and never hangs "
                  "over the border: (H − size) // stride + 1 places down, as many across as fit.",
                  lambda: {"stride 2": remembered(0, 3, 2, 7, 10), "stride above size": remembered(0, 2, 3, 8, 9),

@@ -173,12 +173,6 @@ class BendsLeakily(_Brick):
         return F.leaky_relu(self.bn2(self.conv2(F.leaky_relu(self.bn1(self.conv1(x))))))
 
 
-@DoubleConv.misconception("A ReLU6 cuts at 6, too. These bricks have a plain ReLU.")
-class BendsByRelu6(_Brick):
-    def forward(self, x):
-        return F.relu6(self.bn2(self.conv2(F.relu6(self.bn1(self.conv1(x))))))
-
-
 @DoubleConv.misconception("Only the second norm does not keep count as PyTorch's does: another momentum, or no running "
                           "statistics. Both norms are made alike, with PyTorch's defaults.", literal=True)
 class GivesTheSecondNormAnotherMomentum(_Brick):

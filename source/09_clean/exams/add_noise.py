@@ -130,7 +130,7 @@ def clips_above(x, sigma, generator=None):
 @add_noise.misconception("The noise has the right width, but its mean is not 0: something was added to all of it.",
                          literal=True)
 def moves_the_mean(x, sigma, generator=None):
-    return _noisy(x + sigma, sigma, generator)
+    return _noisy(x + sigma / 4, sigma, generator)
 
 
 @add_noise.misconception("All channels have the same noise. Each number needs a draw of its own: take all of "

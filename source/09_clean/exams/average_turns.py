@@ -48,12 +48,12 @@ def average_turns(impl, draw):
         own, image = net(lambda x: x / 2), draw.normal(*shape)
         return {"the net is given": _which(own.given, image)} if impl(own, image.clone()) is not None else None
 
-    def plain(channels, height, width):
+    def plain(channels, height, width, low=0.2, high=0.45):
         """A picture of one tone a channel: that it was turned back wrongly makes no difference."""
-        return draw.normal(channels, 1, 1).expand(channels, height, width).clone()
+        return draw.uniform(channels, 1, 1, low=low, high=high).expand(channels, height, width).clone()
 
     def mean():
-        return impl(net(lambda x: 3 * x - 0.5), plain(1, 4, 4))
+        return impl(net(lambda x: 3 * x - 0.5), plain(1, 4, 4, low=1.0, high=2.0))  # not between 0 and 1
 
     def left_alone():
         kept = plain(1, 4, 4)

@@ -215,11 +215,6 @@ def takes_the_root(net, batches, lr):
     return _trained(net, batches, lr, loss=lambda x, y: F.mse_loss(x, y).sqrt())
 
 
-@train.misconception("The loss is a Huber loss (`smooth_l1_loss`). Take the mean squared error.")
-def takes_huber(net, batches, lr):
-    return _trained(net, batches, lr, loss=F.smooth_l1_loss)
-
-
 @train.misconception("The net was taught the noise. It subtracts the noise itself, and what it gives is to be `clean`.")
 def teaches_the_noise(net, batches, lr):
     class Noise:
