@@ -58,11 +58,11 @@ def _tells_all_in_five_lines(verdict):
         assert f"The task says: “{row.says[:40]}" in message
 
 
-@pytest.mark.parametrize(("seed", "every"), [(SECRET_SEEDS[0], 3), *(pytest.param(seed, 1, marks=pytest.mark.long)
+@pytest.mark.parametrize(("seed", "every"), [(SECRET_SEEDS[0], 5), *(pytest.param(seed, 1, marks=pytest.mark.long)
                                                                      for seed in SECRET_SEEDS)])
 @pytest.mark.parametrize(("chapter", "name"), EXERCISES)
 def test_a_secret_seed_changes_no_mark(chapter, name, seed, every, nobody_is_told):
-    """Of right answers, and of every misconception, or one in three."""
+    """Of right answers, and of every misconception, or one in five."""
     exercise = chapter.exercises[name]
     usual = {item.who: item.verdict.points for item in _proved(chapter, name)}
     for answer in (_answers(chapter)[0][name], *exercise.alternatives):

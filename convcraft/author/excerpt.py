@@ -18,6 +18,7 @@ _LONG = 30  # lines; of a longer helper, signatures and docstring are shown
 _PLAIN = (int, float, complex, bool, str, type(None))
 
 
+@cache  # each language shows it
 def readable(exercise: Exercise, answer: Answer) -> str:
     """The source of a misconception, to be read without the exam's file.
 
