@@ -46,8 +46,9 @@ def diagnose(exercise: Exercise, failed: list[Aspect], seen: dict[str, Record], 
 
     Of several, the one that explains most failures speaks; then the one that fails the fewest aspects.
     """
+    quickest = sorted(exercise.aspects(), key=lambda item: seen[item.name].seconds if item.name in seen else 0.0)
     suspects = [suspect for index in range(len(exercise.misconceptions))
-                if (suspect := _suspect(exercise, index, failed, seen, seed))]
+                if (suspect := _suspect(exercise, index, quickest, {item.name for item in failed}, seen, seed))]
     told = [suspect for suspect in suspects if suspect.bits >= RICH]
     explained = frozenset().union(*(suspect.explains for suspect in told))
     whole = [suspect for suspect in suspects if suspect.explains == suspect.fails
@@ -59,17 +60,20 @@ def diagnose(exercise: Exercise, failed: list[Aspect], seen: dict[str, Record], 
             for item in failed for suspect in reversed(told) if item.name in suspect.explains}
 
 
-def _suspect(exercise: Exercise, index: int, failed: list[Aspect], seen: dict[str, Record],
+def _suspect(exercise: Exercise, index: int, aspects: list[Aspect], failed: set[str], seen: dict[str, Record],
              seed: int) -> _Suspect | None:
     """What speaks for one misconception; None where too much speaks against it.
 
-    A misconception is observed no further than it takes to rule it out.
+    A misconception is observed no further than it takes to rule it out, aspect by aspect in the order given: what takes
+    least time first.
     """
     expected, mistaken = exercise.expected(seed), exercise.mistaken(index, seed)
     explains, fails, bits, otherwise, raised = set(), set(), 0.0, 0, False
-    for item in failed:
+    for item in aspects:
         if not _fails(exercise, index, item, seed):
             continue
+        if item.name not in failed:
+            return None
         fails.add(item.name)
         if item.name not in seen or seen[item.name].banned:
             continue
@@ -84,9 +88,6 @@ def _suspect(exercise: Exercise, index: int, failed: list[Aspect], seen: dict[st
             bits += evidence(*common, item)
     makes_another = raised or len(fails) < len(failed)
     if not explains or otherwise > (len(explains) / 2 if makes_another else 0):
-        return None
-    names = {item.name for item in failed}
-    if any(_fails(exercise, index, item, seed) for item in exercise.aspects() if item.name not in names):
         return None
     return _Suspect(index, frozenset(explains), frozenset(fails), bits)
 
