@@ -151,6 +151,9 @@ def test_everyone_who_is_known_to_answer_gets_what_is_due(course):
     (lambda root: edit(root / "source/01_toy/toy.py", "a line that rises", ""), "no alt text", "write one"),
     (lambda root: edit(root / "source/01_toy/toy.py", "Scale, then shift.", ""),
      "the task does not say 'Scale, then shift.'", "copy"),
+    (lambda root: [edit(root / "source/01_toy" / file, "Scale, then shift.", "Scale, and shift after.")
+                   for file in ("toy.py", "exams/toy_affine.py")],
+     "the verdict of toy_affine does not say 'Scale, and shift after.'", "make solutions"),
     (lambda root: edit(root / "source/01_toy/exams/toy_relu.py", "points=40", "points=41"), "add up to 101",
      "points="),
     (lambda root: edit(root / "source/01_toy/toy.py", "not [](#toy_affine)", "not Exercise 1.2"),

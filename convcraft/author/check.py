@@ -1,6 +1,7 @@
 """Whether everything that was generated is what the source gives, and whether the course holds together."""
 
 import ast
+import html
 import json
 import multiprocessing
 import os
@@ -153,6 +154,13 @@ def _solution(chapter: Chapter, solved: NotebookNode) -> Iterator[str]:
     if any("image/png" in output.get("data", {}) for cell in kept.cells if cell.cell_type == "code"
            for output in cell.outputs):
         yield f"{path}: a picture has no alt text; call `plots.use_style()` in {chapter.script.name}, then {remedy}"
+    for name, exercise in chapter.exercises.items():
+        shown = html.unescape("".join(output.get("data", {}).get("text/html", "") for cell in kept.cells
+                                      if cell.cell_type == "code" and f'examine("{name}",' in cell.source
+                                      for output in cell.outputs))
+        said = [chapter.say(f"exam {name}", item.says) for item in exercise.aspects()]
+        yield from (f"{path}: the verdict of {name} does not say {sentence[:60]!r}; {remedy}"
+                    for sentence in said if sentence not in shown)
     if solutions.without_outputs(kept) != solved:
         yield f"{path} is not what {chapter.script} gives; {remedy}"
 

@@ -1201,8 +1201,9 @@ examine("without_block", without_block)
 
 # %% [markdown]
 # Some blocks can go alone, and hardly anybody notices: four of them when we ran it, two on another machine. Their
-# branches have learned little that no other one knows. The first block costs most: all that follows was trained on what it gives. The block that projects (4) costs a
-# good deal, too: its shortcut sees one pixel in four, and its branch alone sees them all.
+# branches have learned little that no other one knows. The first block costs most: all that follows was trained on
+# what it gives. The block that projects (4) costs a good deal, too: its shortcut sees one pixel in four, and its
+# branch alone sees them all.
 #
 # ## [](#bad_layer) What happens where a layer is bad
 #
