@@ -13,6 +13,7 @@ chance. A misconception's sentence is told where
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -41,23 +42,24 @@ class _Suspect:
     bits: float
 
 
-def diagnose(exercise: Exercise, failed: list[Aspect], seen: dict[str, Record], seed: int) -> dict[str, str]:
-    """For each failed aspect, the sentence of the misconception that shows the same there.
+def diagnose(exercise: Exercise, aspects: Sequence[Aspect], failed: set[str], seen: dict[str, Record],
+             seed: int) -> dict[str, str]:
+    """For the name of each failed aspect, the sentence of the misconception that shows the same there.
 
     Of several, the one that explains most failures speaks; then the one that fails the fewest aspects.
     """
-    quickest = sorted(exercise.aspects(), key=lambda item: seen[item.name].seconds if item.name in seen else 0.0)
+    quickest = sorted(aspects, key=lambda item: seen[item.name].seconds if item.name in seen else 0.0)
     suspects = [suspect for index in range(len(exercise.misconceptions))
-                if (suspect := _suspect(exercise, index, quickest, {item.name for item in failed}, seen, seed))]
+                if (suspect := _suspect(exercise, index, quickest, failed, seen, seed))]
     told = [suspect for suspect in suspects if suspect.bits >= RICH]
     explained = frozenset().union(*(suspect.explains for suspect in told))
     whole = [suspect for suspect in suspects if suspect.explains == suspect.fails
              and (suspect.bits >= ENOUGH or exercise.misconceptions[suspect.index].literal)]
-    if explained.union(*(suspect.explains for suspect in whole)) >= {item.name for item in failed}:
+    if explained.union(*(suspect.explains for suspect in whole)) >= failed:
         told = list(dict.fromkeys(told + whole))
     told.sort(key=lambda suspect: (-len(suspect.explains), len(suspect.fails)))
-    return {item.name: exercise.misconceptions[suspect.index].sentence
-            for item in failed for suspect in reversed(told) if item.name in suspect.explains}
+    return {name: exercise.misconceptions[suspect.index].sentence
+            for suspect in reversed(told) for name in suspect.explains}
 
 
 def _suspect(exercise: Exercise, index: int, aspects: list[Aspect], failed: set[str], seen: dict[str, Record],

@@ -104,8 +104,8 @@ def _judged(exercise: Exercise, aspects: Sequence[Aspect], seen: dict[str, Recor
     if silent and not any(record.ran_out for record in seen.values()):  # it was ended from outside, in C for one
         outcomes[silent[0]] = Comparison(_("Tried, but your code did not come to an end here: it was stopped from "
                                            "outside, or its process ended."), ratio=float("inf"))
-    failed = [item for item in aspects if not outcomes[item.name]]
-    diagnoses = diagnose(exercise, failed, seen, seed) if failed else {}
+    failed = {name for name, found in outcomes.items() if not found}
+    diagnoses = diagnose(exercise, aspects, failed, seen, seed) if failed else {}
     rows = [_row(item, outcomes[item.name], diagnoses.get(item.name, ""), seen.get(item.name), exercise.said)
             for item in aspects]
     share = Fraction(sum(item.weight for item in aspects if outcomes[item.name]), sum(item.weight for item in aspects))
@@ -136,8 +136,8 @@ def _call(record: Record, where: str) -> str:
     if isinstance(seen, list) and len(seen) == len(calls) and (part := _PART.match(where)):
         return calls[int(part[1]) - 1]
     if isinstance(seen, dict) and len(seen) == len(calls):
-        meant = max((name for name in seen if where.startswith(name)), key=len, default=None)
-        return "" if meant is None else calls[list(seen).index(meant)]
+        made = dict(zip(seen, calls, strict=True))
+        return made.get(max((name for name in made if where.startswith(name)), key=len, default=""), "")
     if len(calls) == 2 and calls[1].startswith(calls[0]):  # a module was made, then called
         return calls[1]
     if len(calls) < MOST:
