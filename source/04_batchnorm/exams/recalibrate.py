@@ -59,13 +59,13 @@ def _statistics(net):
             for name, norm in _norms(net).items()}
 
 
-def _recalibrate(net, loader):
+def _recalibrate(net, loader, share=None, measured=lambda norm: True):
     modes = {module: module.training for module in net.modules()}
-    momenta = {norm: norm.momentum for norm in _norms(net).values()}
+    momenta = {norm: norm.momentum for norm in _norms(net).values() if measured(norm)}
     net.eval()
     for norm in momenta:
         norm.reset_running_stats()
-        norm.momentum = None
+        norm.momentum = share
         norm.train()
     with torch.no_grad():
         for x, _ in loader:
@@ -389,38 +389,13 @@ def measures_the_first_batch(net, loader):
 @recalibrate.misconception("Only the last batch counts: the reset stands inside the loop, or the momentum is 1. The "
                            "statistics are the average over all batches.")
 def keeps_the_last_batch(net, loader):
-    _recalibrate(net, [])
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    averages = {norm: norm.momentum for norm in _norms(net).values()}
-    with torch.no_grad():
-        for x, _ in loader:
-            for norm in averages:
-                norm.train().momentum = 1.0
-            net(x)
-    for norm, momentum in averages.items():
-        norm.momentum = momentum
-    for module, mode in modes.items():
-        module.training = mode
+    _recalibrate(net, loader, share=1.0)
 
 
 @recalibrate.misconception("Norms that came in evaluation mode were passed over. Every norm is measured, and has its "
                            "mode back afterwards.", literal=True)
 def passes_over_frozen_norms(net, loader):
-    modes = {module: module.training for module in net.modules()}
-    averages = {norm: norm.momentum for norm in _norms(net).values() if norm.training}
-    net.eval()
-    for norm in averages:
-        norm.reset_running_stats()
-        norm.momentum = None
-        norm.train()
-    with torch.no_grad():
-        for x, _ in loader:
-            net(x)
-    for norm, momentum in averages.items():
-        norm.momentum = momentum
-    for module, mode in modes.items():
-        module.training = mode
+    _recalibrate(net, loader, measured=lambda norm: norm.training)
 
 
 @recalibrate.misconception("The statistics of the net are as before. Measure in the net that was given, not in a copy, "
