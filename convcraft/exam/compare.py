@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -57,6 +57,11 @@ _KNOWN = (  # what PyTorch's messages mean that everybody meets
      N_("A module's parts were assigned before `super().__init__()` had made the dictionaries that keep them.")),
     (r"-9223372036854775808", N_("A whole number was made of NaN or infinity, as 0/0 gives, and used as an index.")),
 )
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (Tensor, N_("a tensor")), (bool, N_("True or False")), ((int, float), N_("a number")), (str, N_("a string")),
+    (list, N_("a list or tuple")), (dict, N_("a dictionary")), (type(None), "None"))
+_OBJECT = N_("an object")
+_KIND_OF = {kind: name for kinds, name in _KINDS for kind in (kinds if isinstance(kinds, tuple) else (kinds,))}
 _TOLD = (RAN_ON, NOTHING, NO_FUNCTION, STOPPED_AT, STOPPED)  # what an observation itself says, whole
 
 
@@ -65,17 +70,23 @@ class Comparison:
     """The outcome of a comparison.
 
     Attributes:
-        sentence: what differs, for the reader; empty where nothing does.
+        say: makes the sentence, which few of many comparisons are asked for; None where nothing differs.
         path: the names of the part that differs, from the outermost on; empty for the whole.
         ratio: the largest error over its tolerance (at most 1 where all is well), infinite where kinds differ.
         yours, expected: the two tensors that differ, in value, shape or dtype.
     """
 
-    sentence: str = ""
+    say: Callable[[], str] | None = None
     path: tuple[str, ...] = ()
     ratio: float = 0.0
     yours: Tensor | None = None
     expected: Tensor | None = None
+
+    @cached_property
+    def sentence(self) -> str:
+        """What differs, for the reader, in the language in force when it is first asked for; empty where nothing does.
+        """
+        return self.say() if self.say else ""
 
     @property
     def where(self) -> str:
@@ -83,7 +94,7 @@ class Comparison:
         return " ".join(self.path)
 
     def __bool__(self) -> bool:
-        return not self.sentence
+        return self.say is None
 
 
 def compare(yours: Observation, expected: Observation, rtol: float | None = None, atol: float | None = None,
@@ -97,28 +108,29 @@ def compare(yours: Observation, expected: Observation, rtol: float | None = None
         values: False compares kinds, shapes and dtypes alone.
         path: the names of the part that is compared, for the message.
     """
-    def differs(sentence: str, ratio: float = math.inf, **tensors: Tensor) -> Comparison:
-        return Comparison(sentence, path, ratio, **tensors)
+    def differs(say: Callable[[], str], ratio: float = math.inf, **tensors: Tensor) -> Comparison:
+        return Comparison(say, path, ratio, **tensors)
 
     part = partial(compare, rtol=rtol, atol=atol, dtype=dtype, values=values)
     if isinstance(yours, Failure) or isinstance(expected, Failure):
         if isinstance(yours, Failure) and isinstance(expected, Failure) and yours.kind == expected.kind:
             return Comparison()
-        return differs(explain(yours) if isinstance(yours, Failure) else _("It should have raised an error here."))
-    if isinstance(yours, Opaque) or _kind(yours) != _kind(expected):
-        return differs(_wrong_kind(yours, expected))
+        return differs(lambda: explain(yours) if isinstance(yours, Failure)
+                       else _("It should have raised an error here."))
+    if isinstance(yours, Opaque) or _kind(yours) is not _kind(expected):
+        return differs(lambda: _wrong_kind(yours, expected))
     if isinstance(expected, Tensor) and isinstance(yours, Tensor):
         return _compare_tensors(yours, expected, rtol, atol, dtype, values, differs)
     if isinstance(expected, list) and isinstance(yours, list):
         if len(yours) != len(expected):
-            return differs(_("There are {yours} results here; {expected} were expected.").format(
+            return differs(lambda: _("There are {yours} results here; {expected} were expected.").format(
                 yours=len(yours), expected=len(expected)))
         return _first(part(mine, right, path=(*path, f"part {index + 1}"))
                       for index, (mine, right) in enumerate(zip(yours, expected, strict=True)))
     if isinstance(expected, dict) and isinstance(yours, dict):
         missing, extra = sorted(expected.keys() - yours.keys()), sorted(yours.keys() - expected.keys())
         if missing or extra:
-            return differs(_("Missing: {missing}. Not expected: {extra}.").format(
+            return differs(lambda: _("Missing: {missing}. Not expected: {extra}.").format(
                 missing=_names(missing), extra=_names(extra)))
         return _first(part(yours[name], expected[name], path=(*path, name)) for name in expected)
     if not values:
@@ -127,13 +139,14 @@ def compare(yours: Observation, expected: Observation, rtol: float | None = None
         relative, absolute = _TOLERANCE[torch.float32]
         ratio = _ratio(float(yours), expected, relative if rtol is None else rtol, absolute if atol is None else atol)
         return Comparison(ratio=ratio) if ratio <= 1 else differs(
-            _two(*_numbers(float(yours), expected)), ratio)
+            lambda: _two(*_numbers(float(yours), expected)), ratio)
     if isinstance(expected, int) and isinstance(yours, float):
-        return differs(_("Yours is the float {yours!r}; a whole number (int) was expected.").format(yours=yours))
+        return differs(lambda: _("Yours is the float {yours!r}; a whole number (int) was expected.").format(
+            yours=yours))
     if yours != expected:
         if isinstance(expected, str) and isinstance(yours, str) and "\n" in expected:
-            return differs(_first_line(yours, expected))
-        return differs(_two(_short(yours), _short(expected)))
+            return differs(lambda: _first_line(yours, expected))
+        return differs(lambda: _two(_short(yours), _short(expected)))
     return Comparison()
 
 
@@ -177,20 +190,20 @@ def _first(parts: Iterable[Comparison]) -> Comparison:
 def _compare_tensors(yours: Tensor, expected: Tensor, rtol: float | None, atol: float | None, dtype: bool, values: bool,
                      differs: Callable[..., Comparison]) -> Comparison:
     if yours.shape != expected.shape:
-        return differs(_("Yours has shape {yours}; {expected} was expected.").format(
+        return differs(lambda: _("Yours has shape {yours}; {expected} was expected.").format(
                            yours=tuple(yours.shape), expected=tuple(expected.shape)),
                        yours=yours, expected=expected)
     if yours.dtype != expected.dtype and (dtype or not (_is_number(yours) and _is_number(expected))):
-        return differs(_("Yours has dtype {yours}; {expected} was expected.").format(
+        return differs(lambda: _("Yours has dtype {yours}; {expected} was expected.").format(
                            yours=_dtype(yours), expected=_dtype(expected)),
                        yours=yours, expected=expected)
-    if not values or not expected.numel():
+    if not values or (yours.dtype == expected.dtype and torch.equal(yours, expected)):
         return Comparison()
     error = errors(yours, expected, rtol, atol)
     wrong, ratio = error > 1, error.max().item()
     if not wrong.any():
         return Comparison(ratio=ratio)
-    return differs(_values_sentence(yours, expected, wrong), ratio, yours=yours, expected=expected)
+    return differs(lambda: _values_sentence(yours, expected, wrong), ratio, yours=yours, expected=expected)
 
 
 def errors(yours: Tensor, expected: Tensor, rtol: float | None, atol: float | None) -> Tensor:
@@ -249,13 +262,8 @@ def _ratio(yours: float, expected: float, rtol: float, atol: float) -> float:
 
 
 def _kind(value: Observation) -> str:
-    if isinstance(value, Tensor):
-        return _("a tensor")
-    for kinds, name in (((bool,), N_("True or False")), ((int, float), N_("a number")), ((str,), N_("a string")),
-                        ((list,), N_("a list or tuple")), ((dict,), N_("a dictionary"))):
-        if isinstance(value, kinds):
-            return _(name)
-    return "None" if value is None else _("an object")
+    """What the value is, in English."""
+    return _KIND_OF.get(type(value)) or next((name for kinds, name in _KINDS if isinstance(value, kinds)), _OBJECT)
 
 
 def _wrong_kind(yours: Observation, expected: Observation) -> str:
@@ -263,12 +271,12 @@ def _wrong_kind(yours: Observation, expected: Observation) -> str:
         (expected,) = expected.values()  # the exam's own, around the tensor that the task wants
     if yours is None:
         return _("Your code returned None; {expected} was expected. Is a `return` missing?").format(
-            expected=_kind(expected))
-    kind = retold(yours.kind, *OPAQUE) if isinstance(yours, Opaque) else _kind(yours)
+            expected=_(_kind(expected)))
+    kind = retold(yours.kind, *OPAQUE) if isinstance(yours, Opaque) else _(_kind(yours))
     if isinstance(yours, Opaque) and yours.kind.startswith(ELSEWHERE.partition("{")[0]):
         return _("Your code gave {kind}; what it was given lies on the CPU. Make new tensors where the input is: "
                  "`device=x.device`, or `torch.zeros_like(x)`.").format(kind=kind)
-    return _("Your code gave {kind}; {expected} was expected.").format(kind=kind, expected=_kind(expected))
+    return _("Your code gave {kind}; {expected} was expected.").format(kind=kind, expected=_(_kind(expected)))
 
 
 def _first_line(yours: str, expected: str) -> str:

@@ -27,11 +27,12 @@ class Row:
     Attributes:
         name, says: what the aspect is called, and what the task says of it.
         diagnosis: the sentence of the misconception that shows the same, empty where none does.
-        comparison: what differs; its sentence is empty where the aspect passed.
+        comparison: what differs.
         call: with what the answer was called there, as a line that can be pasted.
         relation: how the two tensors that differ hang together, where no misconception explains it.
         where: what the part that differs is called, empty for the whole.
         aspect, mistake: name and diagnosis as the exam has them, in English whatever the language in force.
+        detail: what differs and where, in one line; empty where the aspect passed.
     """
 
     name: str
@@ -44,14 +45,7 @@ class Row:
     where: str = ""
     aspect: str = ""
     mistake: str = ""
-
-    @property
-    def detail(self) -> str:
-        """What differs and where, in one line."""
-        sentence = self.comparison.sentence
-        if not self.where or not sentence or (self.call and _PART.fullmatch(self.comparison.where)):
-            return sentence  # the call says which part it is
-        return _("{where}: {sentence}").format(where=self.where, sentence=sentence)
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,8 +96,8 @@ def _judged(exercise: Exercise, aspects: Sequence[Aspect], seen: dict[str, Recor
     outcomes = {item.name: outcome(item, seen.get(item.name), expected[item.name]) for item in aspects}
     silent = [item.name for item in aspects if item.name not in seen]
     if silent and not any(record.ran_out for record in seen.values()):  # it was ended from outside, in C for one
-        outcomes[silent[0]] = Comparison(_("Tried, but your code did not come to an end here: it was stopped from "
-                                           "outside, or its process ended."), ratio=float("inf"))
+        outcomes[silent[0]] = Comparison(lambda: _("Tried, but your code did not come to an end here: it was stopped "
+                                                   "from outside, or its process ended."), ratio=float("inf"))
     failed = {name for name, found in outcomes.items() if not found}
     diagnoses = diagnose(exercise, aspects, failed, seen, seed) if failed else {}
     rows = [_row(item, outcomes[item.name], diagnoses.get(item.name, ""), seen.get(item.name), exercise.said)
@@ -124,8 +118,11 @@ def _row(item: Aspect, comparison: Comparison, mistake: str, record: Record | No
     told = "" if mistake or yours is None or expected is None else relation(yours, expected)
     call = "" if comparison or record is None else _call(record, comparison.where)
     where = " ".join(retold(part, PART) if _PART.fullmatch(part) else said(part) for part in comparison.path)
+    detail = comparison.sentence
+    if where and detail and not (call and _PART.fullmatch(comparison.where)):  # else the call says which part it is
+        detail = _("{where}: {sentence}").format(where=where, sentence=detail)
     return Row(said(item.name), said(item.says), bool(comparison), said(mistake), comparison, told, call, where,
-               item.name, mistake)
+               item.name, mistake, detail)
 
 
 def _call(record: Record, where: str) -> str:

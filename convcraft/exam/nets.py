@@ -2,7 +2,7 @@
 
 import re
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -50,6 +50,17 @@ def fitting(call: Callable[..., Any], *arguments: Any) -> Any:
         small, large = sorted(map(int, sizes.groups()[:2]))
         raise RuntimeError(f"sizes {small} and {large} do not fit together in axis {sizes[3]}").with_traceback(
             error.__traceback__) from None
+
+
+def descend(parameters: Iterable[Tensor], lr: float) -> None:
+    """One step of plain gradient descent.
+
+    By hand, where any optimizer will do: PyTorch's import its compiler, a second or two of a reader's first verdict.
+    """
+    with torch.no_grad():
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.sub_(lr * parameter.grad)
 
 
 class Log(list[Any]):

@@ -13,11 +13,11 @@ def outcome(item: Aspect, record: Record | None, expected: Record) -> Comparison
         RuntimeError: the reference itself fails.
     """
     if record is None:
-        return Comparison(_("Not tried: an earlier aspect did not come to an end."), ratio=float("inf"))
+        return Comparison(lambda: _("Not tried: an earlier aspect did not come to an end."), ratio=float("inf"))
     if isinstance(expected.observation, Failure):
         raise RuntimeError(f"the reference itself fails in aspect {item.name!r}: {expected.observation}")
     if record.banned:
-        return Comparison(_banned(record.banned), ratio=float("inf"))
+        return Comparison(lambda: _banned(record.banned), ratio=float("inf"))
     return _compare(item, record.observation, expected.observation)
 
 
@@ -31,8 +31,9 @@ def _compare(item: Aspect, mine: Observation, right: Observation) -> Comparison:
     try:
         shown = item.view(in_dtype_of(right, mine), right)
     except Exception as error:  # values of the right shape that cannot be read, NaN for one
-        return Comparison(_("Your values could not be judged: {kind}: {message}").format(
-            kind=type(error).__name__, message=error), ratio=float("inf"))
+        kind, message = type(error).__name__, str(error)
+        return Comparison(lambda: _("Your values could not be judged: {kind}: {message}").format(
+            kind=kind, message=message), ratio=float("inf"))
     return compare(shown, facts, item.rtol, item.atol, dtype=item.dtype)
 
 

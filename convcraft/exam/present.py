@@ -90,7 +90,7 @@ def _rows(verdict: Verdict) -> list[Row]:
     rows = verdict.rows
     reasons = {(row.diagnosis, row.detail) for row in rows}
     if len(rows) > 1 and len(reasons) == 1 and not any(row.passed for row in rows) and not rows[0].comparison.where:
-        return [Row(_("everything"), "", False, rows[0].diagnosis, rows[0].comparison)]
+        return [Row(_("everything"), "", False, rows[0].diagnosis, rows[0].comparison, detail=rows[0].detail)]
     said: set[str] = set()
     shown = []
     for row in rows:

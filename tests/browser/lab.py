@@ -107,7 +107,7 @@ class Lab:
                 self.page.keyboard.press("Control+A")
                 self.page.keyboard.insert_text(name)
                 self.page.wait_for_timeout(400)
-                if chosen.count() and name in chosen.inner_text():
+                if any(name in text for text in chosen.all_inner_texts()):  # at once: a palette may vanish while read
                     self.page.keyboard.press("Enter")
                     if not opens or self._shows(opens):
                         return
@@ -130,8 +130,9 @@ class Lab:
         for _ in range(400):
             self.page.wait_for_timeout(30)
             if target.count() and target.is_visible():
-                target.scroll_into_view_if_needed()
-                return target
+                with contextlib.suppress(TimeoutError):  # drawn anew meanwhile: look again
+                    target.scroll_into_view_if_needed(timeout=5_000)
+                    return target
             if scroller.evaluate("panel => { const before = panel.scrollTop; panel.scrollTop += 500; "
                                  "return panel.scrollTop === before }"):
                 self.page.wait_for_timeout(300)
@@ -207,8 +208,8 @@ class Lab:
         heard = self.page.locator(".validate-button", has_text=re.compile(r"(Saving|Validating)\.\.\.")).or_(dialog)
         until = time.monotonic() + PATIENCE
         while not heard.count() and time.monotonic() < until:
-            self.page.get_by_role("button", name="Validate").click()
             with contextlib.suppress(TimeoutError):
+                self.page.get_by_role("button", name="Validate").click(timeout=10_000)
                 heard.first.wait_for(timeout=10_000)
         dialog.wait_for()
         return dialog

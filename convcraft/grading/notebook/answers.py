@@ -3,12 +3,14 @@
 import ast
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from convcraft.grading.notebook.released import Cell, ReleasedNotebook, grade_id, normal
 
 _MAGIC = re.compile(r"^(\s*)[%!?].*$", re.M)
 _CELL_MAGIC = re.compile(r"%%(\w+)")
 _RUN_THE_BODY = ("time", "capture", "prun")
+_SHORT = 20_000  # characters of a source that is worth remembering
 _OPENS_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -58,10 +60,16 @@ def bound(source: str, wanted: Collection[str] | None = None) -> set[str]:
         return set()
     if (found := _CELL_MAGIC.match(source)) and found[1] not in _RUN_THE_BODY:
         return set()
+    names = _defined(source) if len(source) <= _SHORT else _defined.__wrapped__(source)
+    return set(names if wanted is None else names.intersection(wanted))
+
+
+@lru_cache(maxsize=1024)  # a notebook's cells are asked about several times, and a class's are much alike
+def _defined(source: str) -> frozenset[str]:
     try:
         module = ast.parse(_MAGIC.sub(r"\1pass", source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # whatever a student may have written
-        return set()
+        return frozenset()
     names: set[str] = set()
     waiting: list[ast.AST] = list(module.body)
     while waiting:
@@ -75,7 +83,7 @@ def bound(source: str, wanted: Collection[str] | None = None) -> set[str]:
                 names.add(other or name.partition(".")[0])
         if not isinstance(node, _OPENS_SCOPE):
             waiting += ast.iter_child_nodes(node)
-    return names if wanted is None else names & set(wanted)
+    return frozenset(names)
 
 
 def words(sources: list[str]) -> set[str]:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from convcraft.exam import aspect, exercise, gradients, ops
+from convcraft.exam import aspect, exercise, gradients, nets, ops
 
 from .shared import _lively
 
@@ -168,11 +168,10 @@ def _ten_steps(impl, draw):
     x, y = _lively(draw, 12, 1, 6, 6), draw.integers(0, 3, 12)
     net = draw.fill_(nn.Sequential(nn.Conv2d(1, 4, 3), impl(4, eps=0.01), nn.ReLU(),
                                    nn.Conv2d(4, 4, 3), impl(4, eps=0.01), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)))
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     for _ in range(10):
-        optimizer.zero_grad()
+        net.zero_grad()
         F.cross_entropy(net(x), y).backward()
-        optimizer.step()
+        nets.descend(net.parameters(), lr=0.1)
     return {"output": net.eval()(x), "state dict": net.state_dict()}
 
 

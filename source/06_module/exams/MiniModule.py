@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from convcraft.exam import aspect, error_of, exercise
+from convcraft.exam import aspect, error_of, exercise, nets
 
 from .shared import _same_objects, _state
 
@@ -388,14 +388,14 @@ def MiniModule(impl, draw):
 
     def training():
         net = _net(impl, draw)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
         x, target = draw.normal(6, 3), draw.normal(6, 3)
         losses = []
         for _ in range(3):
             loss = (net(x) - target).square().mean()
-            optimizer.zero_grad()
+            for parameter in net.parameters():
+                parameter.grad = None
             loss.backward()
-            optimizer.step()
+            nets.descend(net.parameters(), lr=0.1)
             losses.append(loss.detach())
         class Difference(impl):
             def forward(self, x, y):

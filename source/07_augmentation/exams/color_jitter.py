@@ -8,11 +8,11 @@ from convcraft.exam import aspect, exercise, own_numbers, seed_facts, seeded
 
 from .shared import _alike
 
-_GREY = (0.299, 0.587, 0.114)
+_GREY = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]
 
 
 def _grey(x):
-    return (x * torch.tensor(_GREY, dtype=x.dtype)[:, None, None]).sum(-3, keepdim=True)
+    return (x * _GREY.to(x.dtype)).sum(-3, keepdim=True)
 
 
 def _factor(strength, generator):
@@ -389,7 +389,7 @@ def draws_for_each_picture(x, brightness, contrast, saturation, generator=None):
 
 @color_jitter.alternative
 def by_mixing(x, brightness, contrast, saturation, generator=None):
-    weights = x.new_tensor(_GREY).view(3, 1, 1)
+    weights = _GREY.to(x.dtype)
     places = torch.rand(3, generator=generator).tolist()
     factors = [max(0, 1 - s) + p * (min(1, s) + s) for s, p in zip((brightness, contrast, saturation), places,
                                                                   strict=True)]
@@ -414,7 +414,7 @@ def in_another_order_of_draws(x, brightness, contrast, saturation, generator=Non
 @color_jitter.alternative
 def by_einsum(x, brightness, contrast, saturation, generator=None):
     def grey(x):
-        return torch.einsum("...chw,c->...hw", x, x.new_tensor(_GREY))[..., None, :, :]
+        return torch.einsum("...chw,c->...hw", x, _GREY.flatten().to(x.dtype))[..., None, :, :]
 
     def uniform(strength):
         return float(torch.empty(()).uniform_(max(0, 1 - strength), 1 + strength, generator=generator))
