@@ -55,20 +55,24 @@ def _innermost(pid: int) -> int:
     return pid
 
 
+def answering(url: str, process: subprocess.Popen, log: Path, until: float) -> None:
+    """Wait until a server that was started answers at `url`, or fail with what it has said."""
+    while True:
+        with contextlib.suppress(requests.RequestException):
+            if requests.get(url, timeout=5).ok:
+                return
+        if process.poll() is not None or time.monotonic() > until:
+            pytest.fail(f"{' '.join(map(str, process.args[:4]))} does not answer at {url}:\n{log.read_text()[-3000:]}")
+        time.sleep(0.2)
+
+
 @contextlib.contextmanager
 def served(command: list[str], url: str, log: Path, seconds: float = 180, **popen):
     """A server that answers at `url` within the block, and is gone after it."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **popen)
         try:
-            until = time.monotonic() + seconds
-            while True:
-                with contextlib.suppress(requests.RequestException):
-                    if requests.get(url, timeout=5).ok:
-                        break
-                if process.poll() is not None or time.monotonic() > until:
-                    pytest.fail(f"{' '.join(command[:4])} does not answer at {url}:\n{log.read_text()[-3000:]}")
-                time.sleep(0.2)
+            answering(url, process, log, time.monotonic() + seconds)
             yield process
         finally:
             if process.poll() is None:

@@ -160,6 +160,22 @@ class Lab:
         self.notebook.locator(".jp-InputPrompt", has_text="[*]").first.wait_for(state="detached")
         self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
 
+    def run_all(self, *, restart: bool = False) -> None:
+        """Run the whole notebook, by keyboard, and wait until all of it has run."""
+        begun = self.notebook.locator(".jp-InputPrompt", has_text="[*]").or_(
+            self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="busy"]'))
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:  # a command that another one's focus has swallowed is given again
+            if restart:
+                self.command("Restart Kernel and Run All Cells", opens=".jp-Dialog")
+                self.page.keyboard.press("Enter")
+            else:
+                self.command("Run All Cells")
+            with contextlib.suppress(TimeoutError):
+                begun.first.wait_for(state="attached", timeout=30_000)  # a kernel takes seconds to start anew
+                return self.idle()
+        pytest.fail("nothing begins to run")
+
     def save(self) -> None:
         self.page.keyboard.press("Control+S")
         self.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty").wait_for(state="detached")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import copy_course, environment, free_port, served
+from conftest import answering, copy_course, environment, free_port, served
 from lab import TOKEN
 from needs import need
 
@@ -45,10 +45,10 @@ def test_an_occupied_port_is_left_to_its_owner(course, tmp_path):
             assert found, log.read_text()[-2000:]
             assert int(found[1]) != port
             assert f"port {port} is already in use" in log.read_text()
-            assert requests.get(f"http://127.0.0.1:{found[1]}/api?token={TOKEN}", timeout=10).ok
+            answering(f"http://127.0.0.1:{found[1]}/api?token={TOKEN}", process, log, until)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)
 
 
 def test_a_file_where_work_should_be(course, tmp_path):

@@ -49,8 +49,7 @@ def test_the_untouched_chapter_runs_and_shows_everything(course, url, lab):
     pictures = lab.pictures()
     assert pictures and all(width > 0 for _, width in pictures), pictures
     assert all(len(alt.split()) >= 3 for alt, _ in pictures), pictures
-    lab.command("Run All Cells")
-    lab.idle()
+    lab.run_all()
     lab.save()
     saved = course / "work" / CHAPTER / NOTEBOOK
     assert not outputs(saved, "error")
@@ -64,8 +63,7 @@ def test_the_untouched_chapter_runs_and_shows_everything(course, url, lab):
 
 def test_the_explorers_sliders_move_the_picture(url, lab):
     lab.open(url, f"{CHAPTER}/{NOTEBOOK}")
-    lab.command("Run All Cells")
-    lab.idle()
+    lab.run_all()
     cell = lab.cell("plots.explore(")
     slider = lab.scroll_to(cell.locator(".noUi-handle").first)
     picture = cell.locator(".jupyter-widgets img").first
@@ -150,8 +148,7 @@ def test_the_whole_road_by_keyboard(course, url, lab, chapter):
     keys.press("Enter")
     lab.notebook.locator(".jp-Cell").first.wait_for()
     lab.idle()
-    lab.command("Run All Cells")
-    lab.idle()
+    lab.run_all()
     lab.find(f"def {EXERCISE}")
     keys.press("Control+A")
     keys.insert_text(source_of(chapter, exercise, mistake.answer))
@@ -233,10 +230,7 @@ def test_a_solution_notebook_survives_restart_and_run_all(course, lab):
         figures = lab.pictures(".jp-OutputArea img")  # as saved: nothing has run here, so nothing is trusted
         assert "2 pictures: kernel 0; kernel 1." in dict(figures)
         assert all(alt and width > 0 for alt, width in figures), figures
-        lab.command("Restart Kernel and Run All Cells")
-        lab.page.locator(".jp-Dialog").wait_for()
-        lab.page.keyboard.press("Enter")
-        lab.idle()
+        lab.run_all(restart=True)
         lab.save()
         assert not [output for cell in cells(work / f"{CHAPTER}.ipynb") for output in cell["outputs"]
                     if output["output_type"] == "error" and "raises-exception" not in cell["metadata"].get("tags", [])]
