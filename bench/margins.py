@@ -24,10 +24,13 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from convcraft.author.prove import examined, namespace
+from convcraft.author.prove import namespace
 from convcraft.author.source import Chapter, chapters
-from convcraft.exam import Exercise
-from convcraft.exam.exercise import shown
+from convcraft.exam import Exercise, observe
+from convcraft.exam.compare import Comparison
+from convcraft.exam.exercise import Answer, shown
+from convcraft.exam.neutral import neutral
+from convcraft.exam.outcome import outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,24 +61,31 @@ def measure(folder: Path, name: str, seeds: int) -> Margin:
     return margin
 
 
-def _right(exercise: Exercise, answer, seed: int, margin: Margin) -> None:
-    verdict = examined(exercise, answer, seed, banning=answer is not exercise.reference)
-    if verdict.points != exercise.points:
-        who = getattr(answer, "__name__", repr(answer))
-        margin.failures.append(f"seed {seed}: {who} lost points: {[r.detail for r in verdict.rows if not r.passed]}")
-    margin.right = max(margin.right, *(row.comparison.ratio for row in verdict.rows))
+def _right(exercise: Exercise, answer: Answer, seed: int, margin: Margin) -> None:
+    bans = exercise.bans if answer is not exercise.reference else frozenset()
+    found = _outcomes(exercise, answer, seed, bans)
+    if lost := [each.sentence for each in found.values() if not each]:
+        margin.failures.append(f"seed {seed}: {getattr(answer, '__name__', repr(answer))} lost points: {lost}")
+    margin.right = max(margin.right, *(each.ratio for each in found.values()))
 
 
-def _wrong(exercise: Exercise, answer, seed: int, margin: Margin) -> None:
-    verdict = examined(exercise, answer, seed, banning=False)
-    if verdict.points >= exercise.points:
+def _wrong(exercise: Exercise, answer: Answer, seed: int, margin: Margin) -> None:
+    found = {name: each for name, each in _outcomes(exercise, answer, seed, frozenset()).items() if not each}
+    if not found:
         margin.failures.append(f"seed {seed}: {answer.__name__} lost no point")
         return
-    failed = {row.name for row in verdict.rows if not row.passed}
-    if failed != margin.failed.setdefault(answer.__name__, failed):
-        odd = ", ".join(sorted(failed ^ margin.failed[answer.__name__]))
+    if found.keys() != margin.failed.setdefault(answer.__name__, set(found)):
+        odd = ", ".join(sorted(found.keys() ^ margin.failed[answer.__name__]))
         margin.failures.append(f"seed {seed}: {answer.__name__} fared otherwise than at first in: {odd}")
-    margin.wrong = min(margin.wrong, max(row.comparison.ratio for row in verdict.rows if not row.passed))
+    margin.wrong = min(margin.wrong, max(each.ratio for each in found.values()))
+
+
+def _outcomes(exercise: Exercise, answer: Answer, seed: int, bans: frozenset[str]) -> dict[str, Comparison]:
+    """What comes of each aspect, by its name; which mistake it is plays no part here, and takes most of a verdict."""
+    seen = {record.aspect: record for record in observe(exercise.name, exercise.probe, answer, seed=seed, bans=bans)}
+    expected = exercise.expected(seed)
+    with neutral():
+        return {item.name: outcome(item, seen.get(item.name), expected[item.name]) for item in exercise.aspects()}
 
 
 def _plain(margin: Margin) -> dict:

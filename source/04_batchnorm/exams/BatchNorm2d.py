@@ -44,7 +44,7 @@ def BatchNorm2d(impl, draw):
     yield aspect("eps", "`eps` stands inside the root, in both modes.",
                  lambda: _both_modes(draw.fill_(impl(3, eps=0.5)), 3 * _lively(draw, 6, 3, 4, 4)), **close)
     yield aspect("far from zero", "Numbers such as 1000 ± 1 are still normalised to a thousandth.",
-                 lambda: draw.fill_(impl(8))(1000 + draw.normal(4, 8, 10, 10)), rtol=5e-3, atol=2e-2)
+                 lambda: draw.fill_(impl(8))(1000 + draw.normal(4, 8, 10, 10)), rtol=5e-3, atol=4e-3)
     yield aspect("affine", "With `affine=False`, `weight` and `bias` are None, and neither is in the state dict.",
                  lambda: _furnished(draw.fill_(impl(3, 1e-5, 0.1, False)), _lively(draw, 6, 3, 4, 4)), **close)
     yield aspect("no tracking", "With `track_running_stats=False` there are no statistics (all three are None), and "
@@ -122,6 +122,10 @@ def _without_gradients(module, x):
 
 
 def _both_modes(module, x):
+    with torch.no_grad():
+        state = module.state_dict()
+        if "running_mean" in state:
+            state["running_mean"] += 3  # what is not saved stays far behind
     module.eval()
     evaluated = module(x)
     return {"in evaluation": evaluated, "in training": module.train()(x)}
@@ -139,7 +143,7 @@ def _both_ways(impl, draw):
     if names != sorted(_NAMES):
         raise ValueError(f"the names in its state dict are {', '.join(names)}")
     module.load_state_dict(donor.state_dict())
-    output = module(_lively(draw, 16, 3, 2, 3))
+    output = module(5 * _lively(draw, 16, 3, 2, 3))  # no variance is like its root
     heir.load_state_dict(module.state_dict())
     return {"parameters": ", ".join(sorted(name for name, _ in module.named_parameters())),
             "buffers": ", ".join(sorted(name for name, _ in module.named_buffers())),

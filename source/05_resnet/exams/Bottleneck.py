@@ -259,8 +259,9 @@ class ProjectsWithoutItsNorm(_Bottleneck):
             self.downsample = self.downsample[:1]
 
 
-@Bottleneck.misconception("The stride reaches the branch but not the shortcut: one is smaller than the other, and they "
-                          "cannot be added.")
+@Bottleneck.misconception("The stride reaches one of the two ways alone: what they give differs in size, and cannot be "
+                          "added. Have the 3×3 convolution and the shortcut's the stride, and is `downsample` "
+                          "called?")
 class LeavesTheShortcutLarge(_Bottleneck):
     def __init__(self, in_channels, channels, stride=1):
         super().__init__(in_channels, channels, stride)
@@ -331,6 +332,49 @@ class WritesIntoTheInput(_Bottleneck):
 class CutsTheShortcut(_Bottleneck):
     def forward(self, x):
         return F.relu(self.branch(x) + self.downsample(x).detach())
+
+
+@Bottleneck.misconception("The shortcut is projected to `channels`. It is added to what the branch gives, and that has "
+                          "4 · `channels`.")
+class ProjectsToTheMiddle(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        if stride != 1 or in_channels != 4 * channels:
+            self.downsample = nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False),
+                                            nn.BatchNorm2d(channels))
+
+
+@Bottleneck.misconception("The shortcut starts from what the branch gives: `x` was written over on the way. Call the "
+                          "branch's results by another name, and `downsample(x)` finds what came in.")
+class WritesOverTheName(_Bottleneck):
+    def forward(self, x):
+        x = self.branch(x)
+        return F.relu(x + self.downsample(x))
+
+
+@Bottleneck.misconception("The branch has no ReLU at all. With nothing but norms between them its three convolutions "
+                          "are one linear map: the first two norms have a ReLU behind them.")
+class RectifiesNowhereInTheBranch(_Bottleneck):
+    def branch(self, x):
+        return self.bn3(self.conv3(self.bn2(self.conv2(self.bn1(self.conv1(x))))))
+
+
+@Bottleneck.misconception("The 1×1 convolutions of the branch have a padding of 1, too. They look at one pixel, and "
+                          "need none: with it the picture grows by a border at each. The 3×3 convolution alone is "
+                          "padded.")
+class PadsAllThree(_Bottleneck):
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__(in_channels, channels, stride)
+        self.conv1 = nn.Conv2d(in_channels, channels, 1, padding=1, bias=False)
+        self.conv3 = nn.Conv2d(channels, 4 * channels, 1, padding=1, bias=False)
+
+
+@Bottleneck.misconception("What the projection gives passes a ReLU before the sum. What is negative there must "
+                          "reach the sum: the one ReLU comes after it.")
+class RectifiesTheProjection(_Bottleneck):
+    def forward(self, x):
+        around = self.downsample(x)
+        return F.relu(self.branch(x) + (around if around is x else F.relu(around)))
 
 
 @Bottleneck.alternative

@@ -256,8 +256,8 @@ class CallsTheFirstNormTwice(_BasicBlock):
         return self.bn1(self.conv2(F.relu(self.bn1(self.conv1(x)))))
 
 
-@ResBlock.misconception("The branch shrinks the picture, but what is added to it is as large as before. Has the "
-                        "shortcut's convolution the stride, and is `downsample` called?")
+@ResBlock.misconception("The stride reaches one of the two ways alone: what they give differs in size, and cannot be "
+                        "added. Have `conv1` and the shortcut's convolution the stride, and is `downsample` called?")
 class ForgetsTheShortcutsStride(_BasicBlock):
     def __init__(self, in_channels, out_channels, stride=1):
         super().__init__(in_channels, out_channels, stride)
@@ -323,8 +323,8 @@ class DetachesTheShortcut(_BasicBlock):
         return F.relu(self.branch(x) + self.downsample(x).detach())
 
 
-@ResBlock.misconception("In evaluation mode no gradient flows. The mode is the norms' matter; gradients are needed "
-                        "there, too, to ask what a trained net looks at.")
+@ResBlock.misconception("No gradient flows, in evaluation mode at least (`no_grad`). The mode is the norms' matter: "
+                        "gradients are needed in both, to learn and to ask what a trained net looks at.")
 class EvaluatesWithoutGradients(_BasicBlock):
     def forward(self, x):
         with torch.set_grad_enabled(self.training):
@@ -415,6 +415,45 @@ class ProjectsWithThreeByThree(_BasicBlock):
         super().__init__(in_channels, out_channels, stride)
         if stride != 1 or in_channels != out_channels:
             self.downsample[0] = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+
+
+@ResBlock.misconception("The convolution in `downsample` has a padding of 1, as the 3×3 ones have. A 1×1 convolution "
+                        "needs none: with it the picture grows by a border, and the shortcut no longer fits the "
+                        "branch.")
+class PadsTheProjection(_BasicBlock):
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__(in_channels, out_channels, stride)
+        if stride != 1 or in_channels != out_channels:
+            self.downsample[0] = nn.Conv2d(in_channels, out_channels, 1, stride, 1, bias=False)
+
+
+@ResBlock.misconception("The second convolution is given `x`, and what the first one made is dropped. It works on the "
+                        "first one's result: `self.conv2(out)`.")
+class DropsTheFirstResult(_BasicBlock):
+    def branch(self, x):
+        return self.bn2(self.conv2(x))
+
+
+@ResBlock.misconception("The second convolution takes `in_channels`. It works on what the first one gives, and that "
+                        "has `out_channels`.")
+class TakesTheInputsChannelsTwice(_BasicBlock):
+    def __init__(self, in_channels, out_channels, stride=1):
+        super().__init__(in_channels, out_channels, stride)
+        self.conv2 = nn.Conv2d(in_channels, out_channels, 3, 1, 1, bias=False)
+
+
+@ResBlock.misconception("Both norms stand behind a ReLU, the second convolution has one of its own, too. The order is "
+                        "convolution, norm, ReLU; after `bn2` comes the sum, and the last ReLU after that.")
+class NormalisesBehindBothRelus(_BasicBlock):
+    def branch(self, x):
+        return self.bn2(F.relu(self.conv2(self.bn1(F.relu(self.conv1(x))))))
+
+
+@ResBlock.misconception("`nn.ReLU(out)` makes a layer, and rectifies nothing: `out` is taken for its setting "
+                        "`inplace`. Write `F.relu(out)`, or `nn.ReLU()(out)`.")
+class MakesALayerOfTheRelu(_BasicBlock):
+    def branch(self, x):
+        return self.bn2(self.conv2(nn.ReLU(self.bn1(self.conv1(x)))))
 
 
 @ResBlock.alternative

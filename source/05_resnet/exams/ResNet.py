@@ -35,7 +35,8 @@ class _ResNet(nn.Module):
 
 def _stages(net):
     stages = {name: _asked(getattr(net, name, ())) for name in ("layer1", "layer2", "layer3", "layer4")}
-    return {**stages, "parameters of the stages": any(name.count(".") > 1 for name, _ in net.named_parameters())}
+    return {**stages, "parameters of the stages": any(name.count(".") > 1 for name, _ in net.named_parameters()),
+            "different blocks": len({id(block) for name in stages for block in getattr(net, name, ())})}
 
 
 @exercise(points=18, reference=_ResNet)
@@ -104,7 +105,7 @@ class SkipsTheStemsRelu(_ResNet):
         return F.max_pool2d(self.bn1(self.conv1(x)), 3, 2, 1)
 
 
-@ResNet.misconception("The stem's BatchNorm exists but is never called.")
+@ResNet.misconception("The stem's BatchNorm is not called. The order is convolution, BatchNorm, ReLU, pooling.")
 class SkipsTheStemsNorm(_ResNet):
     def stem(self, x):
         return F.max_pool2d(F.relu(self.conv1(x)), 3, 2, 1)
@@ -324,6 +325,52 @@ class HasTwoBlocksEverywhere(_ResNet):
 class PoolsBeforeTheNorm(_ResNet):
     def stem(self, x):
         return F.relu(self.bn1(F.max_pool2d(self.conv1(x), 3, 2, 1)))
+
+
+@ResNet.misconception("Every block of a stage has the stage's stride. The first block halves the picture; the others "
+                      "keep it, with a stride of 1.")
+class StridesEveryBlock(_ResNet):
+    def __init__(self, block, layers, num_classes=1000, in_channels=3):
+        super().__init__(block, layers, num_classes, in_channels)
+        for stage, channels, blocks in zip((2, 3, 4), self.channels[1:], layers[1:], strict=True):
+            inside = channels * block.expansion
+            setattr(self, f"layer{stage}", nn.Sequential(
+                *(block(inside if index else inside // 2, channels, 2) for index in range(blocks))))
+
+
+@ResNet.misconception("Inside a stage the blocks after the first take in `channels`. The block before gives "
+                      "`channels * block.expansion`, with Bottlenecks four times as many.")
+class ForgetsTheExpansionInsideStages(_ResNet):
+    def __init__(self, block, layers, num_classes=1000, in_channels=3):
+        super().__init__(block, layers, num_classes, in_channels)
+        for number, (channels, blocks) in enumerate(zip(self.channels, layers, strict=True), 1):
+            first = block(channels // 2 * block.expansion if number > 1 else 64, channels, self.strides[number - 1])
+            rest = (block(channels, channels, 1) for _ in range(blocks - 1))
+            setattr(self, f"layer{number}", nn.Sequential(first, *rest))
+
+
+@ResNet.misconception("Blocks of a stage are one and the same block, called again (`[block] * n`). It learns one set "
+                      "of weights for all its places: make a new one for each.", literal=True)
+class RepeatsABlock(_ResNet):
+    def __init__(self, block, layers, num_classes=1000, in_channels=3):
+        super().__init__(block, layers, num_classes, in_channels)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            for index in range(2, len(stage)):
+                stage[index] = stage[1]
+
+
+@ResNet.misconception("The pooling in the stem has a stride of 3: `nn.MaxPool2d` strides by its window where it is "
+                      "told nothing else. The stride is 2.")
+class PoolsByThree(_ResNet):
+    def stem(self, x):
+        return F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, padding=1)
+
+
+@ResNet.misconception("What the average leaves still has four axes, (N, channels, 1, 1), when the linear layer gets "
+                      "it. That layer works on the last axis: flatten to (N, channels) first.")
+class ForgetsToFlatten(_ResNet):
+    def head(self, x):
+        return self.fc(F.adaptive_avg_pool2d(x, 1))
 
 
 @ResNet.alternative

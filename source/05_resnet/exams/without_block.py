@@ -1,6 +1,7 @@
 """How `without_block` is examined."""
 
 import contextlib
+import copy
 
 import torch
 import torch.nn.functional as F
@@ -28,17 +29,21 @@ class _Block(nn.Module):
 
 
 class _Net(nn.Module):
-    """Four blocks, some deep inside, in an order of `modules()` that is the order of running."""
+    """Four blocks, some deep inside, in an order of `modules()` that is the order of running.
+
+    Its own `conv1` and `bn1`, as a ResNet has them, make no block of it.
+    """
 
     def __init__(self):
         super().__init__()
         projection = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4))
-        self.stem = nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3))
+        self.conv1, self.bn1 = nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3)
         self.layer1 = nn.Sequential(_Block(3, 3, None), nn.Sequential(_Block(3, 3, nn.Identity())))
-        self.layer2 = nn.Sequential(_Block(3, 4, projection), _Block(4, 4))
+        self.layer2 = nn.Sequential(_Block(3, 4, projection))
+        self.last = _Block(4, 4)
 
     def forward(self, x):
-        return self.layer2(self.layer1(self.stem(x)))
+        return self.last(self.layer2(self.layer1(self.bn1(self.conv1(x)))))
 
 
 def _blocks(net):
@@ -75,22 +80,23 @@ def without_block(impl, draw):
         with impl(net, index):
             return net(x)
 
-    def alone(block, channels):
-        return inside(lively(block), 0, draw.normal(2, channels, 5, 6))
+    def child(block, channels):
+        return inside(lively(nn.Sequential(block)), 0, draw.normal(2, channels, 5, 6))
 
     def projected():
         projection = nn.Sequential(nn.Conv2d(3, 5, 1, 2, bias=False), nn.BatchNorm2d(5))
-        return alone(_Block(3, 5, projection), 3)
+        return child(_Block(3, 5, projection), 3)
 
     def numbered():
         net, x = lively(_Net()), draw.normal(2, 1, 6, 7)
-        return {f"without block {index}": inside(net, index, x) for index in range(4)}
+        found = {f"without block {index}": inside(net, index, x) for index in range(4)}
+        return {**found, "the net is a block": inside(lively(_Block(3, 3)), 0, draw.normal(2, 3, 4, 5))}
 
     def put_back():
         net, x = lively(_Net()), draw.normal(2, 1, 6, 7)
         before = list(net.modules())
-        seen = {"inside": inside(net, 1, x), "afterwards": net(x), "once more inside": inside(net, 1, x)}
-        return {**seen, "the same modules": all(old is new for old, new in zip(before, net.modules(), strict=True)),
+        seen = {"inside": inside(net, 3, x), "afterwards": net(x), "once more inside": inside(net, 3, x)}
+        return {**seen, "the same modules": list(map(id, before)) == list(map(id, net.modules())),
                 "hooks left": sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in before),
                 "names": ", ".join(net.state_dict())}
 
@@ -129,8 +135,8 @@ def without_block(impl, draw):
 
     yield aspect("identity", "Inside the `with`, a block whose `downsample` is None, an identity or missing gives "
                  "ReLU(x).",
-                 lambda: {"None": alone(_Block(3, 3, None), 3), "an identity": alone(_Block(4, 4, nn.Identity()), 4),
-                          "missing": alone(_Block(3, 3), 3)})
+                 lambda: {"None": child(_Block(3, 3, None), 3), "an identity": child(_Block(4, 4, nn.Identity()), 4),
+                          "missing": child(_Block(3, 3), 3)})
     yield aspect("projection", "A block that projects gives ReLU(downsample(x)).", projected)
     yield aspect("numbers", "A block is any module with an attribute `bn2`; they are numbered from 0 in the order of "
                  "`net.modules()`, however deep they sit.", numbered)
@@ -303,6 +309,64 @@ def replaces_the_classs_forward(net, index):
         yield
     finally:
         kind.forward = before
+
+
+@without_block.misconception("No block was found, though the net has some. Were they asked for their class, or for a "
+                             "name? A block is any module with an attribute `bn2`: `hasattr(module, \"bn2\")`.")
+@contextlib.contextmanager
+def asks_for_the_class(net, index):
+    block = [module for module in net.modules() if type(module).__name__ in ("ResBlock", "Bottleneck")][index]
+    with _without(block, 0):
+        yield
+
+
+@without_block.misconception("The new forward takes `self` and `x`. Set on an object it is no method, and is called "
+                             "with `x` alone: leave `self` out.")
+@contextlib.contextmanager
+def takes_self(net, index):
+    block = _blocks(net)[index]
+
+    def forward(self, x):
+        return _around(self, x)
+
+    forward.__qualname__ = "without_block.<locals>.forward"  # the reader's error names the reader's function
+    block.forward = forward
+    try:
+        yield
+    finally:
+        del block.forward
+
+
+@without_block.misconception("Inside the `with` nothing has changed: the branch still takes part. Was a copy of the "
+                             "net changed, or `__call__`, which Python looks up in the class? Change `block.forward`.")
+@contextlib.contextmanager
+def changes_a_copy(net, index):
+    with _without(copy.deepcopy(net), index) as twin:
+        yield twin
+
+
+@without_block.misconception("`bn2` gives zeros, but what stands before it still runs: in training mode `bn1` "
+                             "counts a batch that nobody used. Replace what the whole block does.")
+@contextlib.contextmanager
+def silences_the_last_norm(net, index):
+    norm = _blocks(net)[index].bn2
+    norm.forward = torch.zeros_like
+    try:
+        yield
+    finally:
+        del norm.forward
+
+
+@without_block.misconception("The net is in evaluation mode inside the `with`. Its mode is chosen by whoever uses the "
+                             "`with`: leave it as it is.")
+@contextlib.contextmanager
+def switches_the_mode(net, index):
+    training = [module for module in net.modules() if module.training]
+    net.eval()
+    with _without(net, index):
+        yield
+    for module in training:
+        module.training = True
 
 
 @without_block.alternative

@@ -39,13 +39,24 @@ def _numbers(output):
     return output.mean().item(), output.std(correction=0).item(), (output == 0).float().mean().item()
 
 
+class _Held(nn.Module):
+    """A container that is no `nn.Sequential`."""
+
+    def __init__(self, held):
+        super().__init__()
+        self.held = held
+
+    def forward(self, x):
+        return self.held(x)
+
+
 class _Net(nn.Module):
     """Leaves at two depths, one that works twice, one that never works, one that writes over what it is given."""
 
     def __init__(self):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True))
-        self.body = nn.Sequential(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()))
+        self.body = _Held(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()))
         self.act = nn.LeakyReLU(0.3)
         self.unused = nn.Linear(2, 2)
         self.head = nn.Linear(4, 3)
@@ -300,6 +311,43 @@ def leaves_its_count(net, x):
         if isinstance(module, nn.BatchNorm1d) and module.training:
             module.num_batches_tracked += 1
     return result
+
+
+@activation_stats.misconception("All hooks write under one name, the last: a function made in a loop reads the loop's "
+                                "variable when it is called, not before. Hand it over: `name=name`.")
+def writes_under_the_last_name(net, x):
+    names = [name for name, module in net.named_modules() if name and not list(module.children())]
+    triples = plain_stats(net, x)
+    return {names[-1]: list(triples.values())[-1]}
+
+
+@activation_stats.misconception("The net ran in a mode of your choice, and not every module has its own back. Leave "
+                                "`eval()` and `train()` out: it runs in the modes in which it comes.", literal=True)
+def leaves_it_in_eval_mode(net, x):
+    return plain_stats(net.eval(), x)
+
+
+@activation_stats.misconception("The third number is the share of what is not 0. Asked for is the share of zeros, one "
+                                "minus that.")
+def counts_what_is_left(net, x):
+    def numbers(output):
+        mean, std, share = _numbers(output)
+        return mean, std, 1 - share
+    return plain_stats(net, x, numbers)
+
+
+@activation_stats.misconception("Your hooks are still on the net. Keep the handles that `register_forward_hook` "
+                                "gives, and `remove()` each.", literal=True)
+def leaves_its_hooks(net, x):
+    found, kept = {}, _state(net)
+    for name, module in net.named_modules():
+        if name and not list(module.children()):
+            module.register_forward_hook(
+                lambda module, inputs, output, name=name: found.update({name: _numbers(output)}))
+    with torch.no_grad():
+        net(x)
+    net.load_state_dict(kept)
+    return found
 
 
 @activation_stats.alternative

@@ -93,7 +93,8 @@ class _Chooses(nn.Module):
         self.bright, self.dark = nn.Linear(4, 3), nn.Linear(4, 2)
 
     def forward(self, x):
-        return self.bright(x) if (self.training if self.by_mode else x.sum() > 0) else self.dark(x)
+        # Neither zeros nor ones nor drawn numbers are so large.
+        return self.bright(x) if (self.training if self.by_mode else x.sum() > 50) else self.dark(x)
 
 
 def _shown(shapes, kinds=(tuple, list)):
@@ -103,7 +104,10 @@ def _shown(shapes, kinds=(tuple, list)):
 
 
 def _hooks(net):
-    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in net.modules())
+    """How many hooks a call of the net runs, those that are registered for all modules among them."""
+    for_all = torch.nn.modules.module
+    return (len(for_all._global_forward_hooks) + len(for_all._global_forward_pre_hooks)
+            + sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in net.modules()))
 
 
 def _attributes(net):
@@ -122,20 +126,26 @@ def _recorded(shapes):
 def record_shapes(impl, draw):
     def row():
         net = _Row([nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5)])
-        return _shown(impl(net, draw.normal(int(draw.integers(1, 5)), 1, 6, 6)), tuple)
+        shapes = impl(net, draw.normal(int(draw.integers(1, 5)), 1, 6, 6))
+        return _shown(shapes, tuple) if isinstance(shapes, dict) else shapes
+
+    def nested():
+        net = _Row([_Row([nn.Linear(3, 2), nn.Tanh()]), nn.Linear(2, 4)])
+        return _shown(impl(net, draw.normal(2, 3)))
 
     def branches():
-        x = draw.normal(2, 4).abs()
-        return {"two branches": _shown(impl(_Branches(int(draw.integers(2, 6)), strict=True), draw.normal(2, 1, 8, 8))),
+        x = 20 + draw.normal(2, 4).abs()
+        return {"a row in a row": nested(),
+                "two branches": _shown(impl(_Branches(int(draw.integers(2, 6)), strict=True), draw.normal(2, 1, 8, 8))),
                 "the numbers choose": [_shown(impl(_Chooses(), x)), _shown(impl(_Chooses(), -x))],
                 "the mode chooses": [_shown(impl(_Chooses(by_mode=True).train(mode), x)) for mode in (True, False)]}
 
     def removed():
         net = _Branches(3)
-        before = _attributes(net)
+        before, registered = _attributes(net), _hooks(net)
         first = _recorded(impl(net, draw.normal(2, 1, 8, 8)))
         net(draw.normal(1, 1, 12, 12))
-        return {"shapes": first, "hooks left": _hooks(net), "other things left": _attributes(net) - before}
+        return {"shapes": first, "hooks left": _hooks(net) - registered, "other things left": _attributes(net) - before}
 
     def others():
         net, heard = _Branches(3), []
@@ -143,15 +153,19 @@ def record_shapes(impl, draw):
         net.register_forward_pre_hook(lambda module, inputs: heard.append("before"))
         shapes = _recorded(impl(net, draw.normal(2, 1, 8, 8)))
         during = " ".join(heard)
+        heard.clear()
         net(draw.normal(1, 1, 4, 4))
-        return {"shapes": shapes, "another's hooks heard": during, "and after the next call": " ".join(heard)}
+        return {"shapes": shapes, "another's hooks heard": during,
+                "the next call is heard": "by all of them" if heard == ["before", "after"] else "not by all of them"}
 
     def stops():
         net = _Stops(5)
-        seen = {"it fits": _recorded(impl(net, draw.normal(3, 4))), "hooks left": _hooks(net)}
+        registered = _hooks(net)
+        seen = {"it fits": _recorded(impl(net, draw.normal(3, 4))), "hooks left": _hooks(net) - registered}
         net = _Stops(6)
+        registered = _hooks(net)
         seen["it does not fit"] = error_of(lambda: impl(net, draw.normal(2, 4)), RuntimeError)
-        return seen | {"hooks left after the error": _hooks(net)}
+        return seen | {"hooks left after the error": _hooks(net) - registered}
 
     def left_alone():
         net = _Row([nn.Linear(4, 4), nn.Dropout(0.5), nn.Tanh()])
@@ -507,6 +521,76 @@ def runs_in_eval_mode(net, x):
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@record_shapes.misconception("`remove()` was called on one handle alone, that of the last module: the loop's variable "
+                             "holds no other at the end. Collect the handles in a list, and remove each.", literal=True)
+def removes_the_last_hook(net, x):
+    shapes = {}
+
+    def remember(name):
+        def hook(module, inputs, output):
+            shapes[name] = tuple(output.shape)
+        return hook
+
+    for name, module in net.named_modules():
+        if name:
+            handle = module.register_forward_hook(remember(name))
+    try:
+        net(x)
+    finally:
+        handle.remove()
+    return dict(shapes)
+
+
+@record_shapes.misconception("The shapes were hung on the modules as attributes, and still hang there. Write them into "
+                             "a dictionary of your own.", literal=True)
+def hangs_them_on_the_modules(net, x):
+    def hook(module, inputs, output):
+        module.output_shape = tuple(output.shape)
+
+    handles = [module.register_forward_hook(hook) for name, module in net.named_modules() if name]
+    try:
+        net(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: module.output_shape for name, module in net.named_modules() if hasattr(module, "output_shape")}
+
+
+@record_shapes.misconception("The names lack their way: further down a module is called `0` instead of `left.0`, and "
+                             "two of that name share an entry. `named_modules()` gives the whole name.")
+def names_without_the_way(net, x):
+    return {name.rpartition(".")[2]: shape for name, shape in plain_shapes(net, x).items()}
+
+
+@record_shapes.misconception("The outputs themselves were recorded. The task asks for their shapes; and whoever keeps "
+                             "the outputs keeps their memory, too: `tuple(output.shape)`.")
+def records_the_outputs(net, x):
+    outputs, handles = {}, []
+
+    def remember(name):
+        def hook(module, inputs, output):
+            outputs[name] = output
+        return hook
+
+    try:
+        for name, module in net.named_modules():
+            if name:
+                handles.append(module.register_forward_hook(remember(name)))
+        net(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return outputs
+
+
+@record_shapes.misconception("All modules of the net's own class were left out, not the net alone: a `Sequential` "
+                             "inside a `Sequential` is missing. Ask `module is not net`, or for the empty name.",
+                             literal=True)
+def leaves_out_the_nets_class(net, x):
+    alike = {name for name, module in net.named_modules() if type(module) is type(net)}
+    return {name: shape for name, shape in plain_shapes(net, x).items() if name not in alike}
 
 
 @record_shapes.alternative

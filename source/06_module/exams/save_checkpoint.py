@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -35,6 +36,21 @@ def plain_save(path, net, optimizer, epoch, write=_write):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _loaded(file):
+    """What the file holds; where it is refused for an object of a class, the error says which object."""
+    try:
+        return torch.load(file, weights_only=True)
+    except pickle.UnpicklingError:
+        whole = torch.load(file, weights_only=False)  # it was written a moment ago by the answer that is examined
+        if not isinstance(whole, dict):
+            raise
+        refused = [f"the {type(value).__name__} under {key!r}" for key, value in whole.items()
+                   if not isinstance(value, (dict, list, tuple, str, int, float, torch.Tensor))]
+        if not refused:
+            raise
+        raise pickle.UnpicklingError(f"torch.load(path, weights_only=True) refuses {', '.join(refused)}") from None
 
 
 def _epoch_in(file):
@@ -96,7 +112,7 @@ def _waited():
 
 # What lies in the folder of a checkpoint `last.pt`, of another training or of the reader's own.
 _NEIGHBOURS = ("best.pt", "best.pt.tmp", "last.tmp", "last", "tmp", "tmp.pt", "temp", "temp.pt", ".tmp",
-               "checkpoint.tmp", "notes.txt")
+               "checkpoint.tmp", "last.temp", "last.part", "last.new", "last.bak", "last_tmp", "tmp_last", "notes.txt")
 
 
 @contextmanager
@@ -137,7 +153,7 @@ def save_checkpoint(impl, draw):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "last.pt"
             impl(path, net, optimizer, 7)
-            checkpoint = torch.load(_found(path), weights_only=True)
+            checkpoint = _loaded(_found(path))
         keys = _keys(checkpoint)
         return {"the file holds a dictionary": isinstance(checkpoint, dict), "keys": keys,
                 "net": dict(checkpoint["net"]) if "net" in keys else {},
@@ -151,7 +167,7 @@ def save_checkpoint(impl, draw):
             path = Path(folder) / "last.pt"
             impl(path, net, optimizer, 3)
             _train(net, optimizer, second)
-            checkpoint = torch.load(_found(path), weights_only=True)
+            checkpoint = _loaded(_found(path))
         seen = {"the file holds a dictionary": isinstance(checkpoint, dict)}
         for key in ("net", "optimizer"):
             part = checkpoint[key] if key in _keys(checkpoint) else None
@@ -264,7 +280,11 @@ def save_checkpoint(impl, draw):
                     impl(path, net, optimizer, 1)
                 finally:
                     os.replace, os.rename = usual["replace"], usual["rename"]
-            return {"a file was waited for": bool(waited), "there is a checkpoint": _found(path).is_file(),
+            found = _found(path)
+            which = ("none" if not waited else
+                     "the checkpoint's" if found.is_file() and found.stat().st_ino in waited else "another")
+            return {"the file that was waited for": which if moved else "nothing was moved",
+                    "there is a checkpoint": found.is_file(),
                     "when it was moved": ", ".join(moved) or "nothing was moved"}
 
     def left_alone():
@@ -332,6 +352,12 @@ def moves_it_in_any_case(path, net, optimizer, epoch):
                                "both.")
 def writes_in_place(path, net, optimizer, epoch):
     torch.save(_content(net, optimizer, epoch), path)
+
+
+@save_checkpoint.misconception("The new bytes go straight into the old file, and waiting for them does not bring it "
+                               "back: until the last one is there, no checkpoint is whole. Write beside it, then move.")
+def waits_in_place(path, net, optimizer, epoch):
+    _write(_content(net, optimizer, epoch), path)
 
 
 @save_checkpoint.misconception("Only an `Exception` is cleaned up after. Ctrl-C raises KeyboardInterrupt, which is "
@@ -582,6 +608,60 @@ def leaves_eval_mode_on(path, net, optimizer, epoch):
 def throws_gradients_away(path, net, optimizer, epoch):
     optimizer.zero_grad()
     plain_save(path, net, optimizer, epoch)
+
+
+@save_checkpoint.misconception("After the move the temporary name no longer exists, and `unlink` raises an error "
+                               "although all went well. `unlink(missing_ok=True)` does not mind.")
+def unlinks_what_has_moved(path, net, optimizer, epoch):
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        _write(_content(net, optimizer, epoch), temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink()
+
+
+@save_checkpoint.misconception("`os.fsync` comes behind the `with`, where the file is closed already and has no number "
+                               "any more. Flush and wait inside the `with`, move behind it.")
+def waits_for_a_closed_file(path, net, optimizer, epoch):
+    def write(content, temporary):
+        with open(temporary, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+        os.fsync(file.fileno())
+
+    plain_save(path, net, optimizer, epoch, write)
+
+
+@save_checkpoint.misconception("Whatever stops the writing is swallowed, Ctrl-C, too: an `except` without `raise`, or "
+                               "a `return` in `finally`. The caller believes that all is saved: let the error go on.",
+                               literal=True)
+def swallows_whatever_comes(path, net, optimizer, epoch):
+    try:
+        plain_save(path, net, optimizer, epoch)
+    except BaseException as error:
+        print(error)
+
+
+@save_checkpoint.misconception("The optimizer itself was saved, not its state dict. `weights_only=True` refuses such "
+                               "an object, for opening it may run code: save `optimizer.state_dict()`.")
+def pickles_the_optimizer(path, net, optimizer, epoch):
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        _write({"net": net.state_dict(), "optimizer": optimizer, "epoch": epoch}, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@save_checkpoint.misconception("All of the net is in train mode after saving. A part of it may have been in eval mode "
+                               "on purpose: saving needs no mode, so leave the modes alone.", literal=True)
+def leaves_train_mode_on(path, net, optimizer, epoch):
+    net.eval()
+    plain_save(path, net, optimizer, epoch)
+    net.train()
 
 
 @save_checkpoint.alternative

@@ -12,11 +12,11 @@ from .shared import _takes_generator
 
 
 @contextmanager
-def _in_worker(number, dataset):
+def _in_worker(number, dataset, epoch=0):
     """As if this process were a worker of a `DataLoader`."""
-    before = worker._worker_info
-    torch.manual_seed(100 + number)
-    worker._worker_info = worker.WorkerInfo(id=number, num_workers=2, seed=100 + number, dataset=dataset)
+    before, seed = worker._worker_info, 100 * (1 + epoch) + number
+    torch.manual_seed(seed)
+    worker._worker_info = worker.WorkerInfo(id=number, num_workers=2, seed=seed, dataset=dataset)
     try:
         yield
     finally:
@@ -211,7 +211,7 @@ def make_loaders(impl, draw):
                 "validation": _scaled_by(seen[1]["images"], train, validation)}
 
     def batches():
-        train, validation = made(12)
+        train, validation = made(7)  # in both parts the last one is smaller
         shown = []
         for loader in (train, validation):
             epoch = _epoch(loader, sizes=True)
@@ -241,9 +241,10 @@ def make_loaders(impl, draw):
         generator = draw.generator()
         train, validation = impl(_catalogue(), _classes(), _marks, 16, generator, num_workers=2)
         state, shown = generator.get_state(), []
-        for number in (0, 1):  # what arrives in a worker: a copy of the generator, a seed of PyTorch's, its number
+        # What arrives in a worker: a copy of the generator, a seed of PyTorch's, its number.
+        for epoch, number in ((0, 0), (0, 1), (1, 0)):
             generator.set_state(state)
-            with _in_worker(number, train.dataset):
+            with _in_worker(number, train.dataset, epoch):
                 if train.worker_init_fn is not None:
                     train.worker_init_fn(number)
                 shown.append(train.collate_fn([train.dataset[place] for place in range(8)])[0])
@@ -252,9 +253,14 @@ def make_loaders(impl, draw):
                 "made inside a function": ["<locals>" in getattr(part, "__qualname__", "") for part in handed]}
 
     def own_draws(seen, right):
-        first, second = (_raw(images)[0][:, 0, 0, 3] for images in seen["pictures"])
+        first, second, later = (_raw(images)[0][:, 0, 0, 3] for images in seen["pictures"])
         return seen | {"pictures": {"the second worker draws": "the same" if torch.allclose(first, second, atol=1e-4)
-                                    else "numbers of its own", "augmented": bool((first.abs() > 1e-6).any())}}
+                                    else "numbers of its own",
+                                    "in the next epoch it draws": "the same" if torch.allclose(first, later, atol=1e-4)
+                                    else "numbers of its own",
+                                    "in a worker all pictures draw": "the same" if first.std() < 1e-4
+                                    else "numbers of their own",
+                                    "augmented": bool((first.abs() > 1e-6).any())}}
 
     def left_alone():
         images, labels = _catalogue(), _classes()
@@ -297,7 +303,7 @@ def _loaders(train, validation, batch_size, generator, num_workers):
 
 
 @make_loaders.misconception("The validation pictures are augmented, too. Then the measure itself trembles, and tells "
-                            "how well the net reads spoilt digits. Only training is augmented.")
+                            "how well the net reads spoilt digits. Only training is augmented.", literal=True)
 def augments_validation(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images[train])
@@ -307,7 +313,8 @@ def augments_validation(images, labels, transform, batch_size, generator, num_wo
 
 
 @make_loaders.misconception("Mean and standard deviation were taken over all pictures, those of validation included. "
-                            "What is measured with must not have helped to build: take them from the training part.")
+                            "What is measured with must not have helped to build: take them from the training part.",
+                            literal=True)
 def fits_on_everything(images, labels, transform, batch_size, generator, num_workers=0):
     train, validation = _parts(images, generator)
     mean, std = _stats(images)
@@ -568,6 +575,86 @@ def augments_by_other_numbers(images, labels, transform, batch_size, generator, 
     train, validation = _parts(images, generator)
     mean, std = _stats(images[train])
     return _loaders(_Transformed(images[train], labels[train], transform, mean, std, None),
+                    _Transformed(images[validation], labels[validation], None, mean, std, None),
+                    batch_size, generator, num_workers)
+
+
+class _Numbered(_Transformed):
+    """The same, drawing in a worker from the worker's number."""
+
+    def __getitem__(self, index):
+        info = get_worker_info()
+        generator = self.generator if info is None else torch.Generator().manual_seed(info.id)
+        return (self.transform(self.images[index], generator=generator) - self.mean) / self.std, self.labels[index]
+
+
+class _Alone(_Transformed):
+    """Each picture normalised with its own figures."""
+
+    def __getitem__(self, index):
+        image, label = super().__getitem__(index)
+        return (image - image.mean((1, 2), keepdim=True)) / image.std((1, 2), keepdim=True), label
+
+
+class _InPlace(_Transformed):
+    """Pictures that are written over when they are normalised."""
+
+    def __getitem__(self, index):
+        image = self.images[index]
+        if self.transform is not None:
+            image = _called(self.transform, image, self.generator)
+        image -= self.mean
+        image /= self.std
+        return image, self.labels[index]
+
+
+@make_loaders.misconception("In a worker each picture gets a new generator, seeded with the worker's number: all "
+                            "pictures draw the same, in every epoch. Pass None there, and PyTorch's own numbers are "
+                            "drawn from.", literal=True)
+def seeds_by_the_workers_number(images, labels, transform, batch_size, generator, num_workers=0):
+    train, validation = _parts(images, generator)
+    mean, std = _stats(images[train])
+    return _loaders(_Numbered(images[train], labels[train], transform, mean, std, generator),
+                    _Transformed(images[validation], labels[validation], None, mean, std, None),
+                    batch_size, generator, num_workers)
+
+
+@make_loaders.misconception("The validation pictures were not normalised: they still reach from 0 to 1. The net is "
+                            "measured on another scale than it learns on; only the transform is for training alone.",
+                            literal=True)
+def normalises_training_alone(images, labels, transform, batch_size, generator, num_workers=0):
+    train, validation = _parts(images, generator)
+    mean, std = _stats(images[train])
+    return _loaders(_Transformed(images[train], labels[train], transform, mean, std, generator),
+                    TensorDataset(images[validation], labels[validation]), batch_size, generator, num_workers)
+
+
+@make_loaders.misconception("Each picture was normalised with its own mean and standard deviation. A dark picture and "
+                            "a bright one then look alike: use the training part's for all.", literal=True)
+def fits_each_picture(images, labels, transform, batch_size, generator, num_workers=0):
+    train, validation = _parts(images, generator)
+    return _loaders(_Alone(images[train], labels[train], transform, 0.0, 1.0, generator),
+                    _Alone(images[validation], labels[validation], None, 0.0, 1.0, None),
+                    batch_size, generator, num_workers)
+
+
+@make_loaders.misconception("Normalising changed the stored picture, and the next epoch normalises it again: "
+                            "`images[i]` shares its memory, and `-=` writes into it. Make a new one: `(image - mean) / "
+                            "std`.", literal=True)
+def normalises_in_place(images, labels, transform, batch_size, generator, num_workers=0):
+    train, validation = _parts(images, generator)
+    mean, std = _stats(images[train])
+    return _loaders(_InPlace(images[train], labels[train], transform, mean, std, generator),
+                    _InPlace(images[validation], labels[validation], None, mean, std, None),
+                    batch_size, generator, num_workers)
+
+
+@make_loaders.misconception("The split is the same whatever generator is given: a seed stands in the code. Draw the "
+                            "order from `generator`, `torch.randperm(n, generator=generator)`.", literal=True)
+def splits_by_a_fixed_seed(images, labels, transform, batch_size, generator, num_workers=0):
+    train, validation = _parts(images, torch.Generator().manual_seed(0))
+    mean, std = _stats(images[train])
+    return _loaders(_Transformed(images[train], labels[train], transform, mean, std, generator),
                     _Transformed(images[validation], labels[validation], None, mean, std, None),
                     batch_size, generator, num_workers)
 

@@ -224,6 +224,57 @@ def repeats_the_border(x, degrees):
     return _read(x, rows.clamp(0, height - 1), columns.clamp(0, width - 1))
 
 
+@rotate.misconception("The grid reaches from −½ to ½: what lies at the edge has half a size from the centre, but −1 … "
+                      "1 is two wide. Only the middle of the picture is seen, twice as large: `2 * right / width`.")
+def forgets_that_it_is_two_wide(x, degrees):
+    angle = math.radians(degrees)
+    height, width = x.shape[-2:]
+    down, right = _offsets(x)
+    return _read(x, (math.sin(angle) * right + math.cos(angle) * down) / 2 + (height - 1) / 2,
+                 (math.cos(angle) * right - math.sin(angle) * down) / 2 + (width - 1) / 2)
+
+
+@rotate.misconception("The grid holds pixels. `grid_sample` counts from −1 to 1 from edge to edge, so all but the "
+                      "middle lies far outside and is black: divide by half the width and half the height.")
+def leaves_the_grid_in_pixels(x, degrees):
+    angle = math.radians(degrees)
+    height, width = x.shape[-2:]
+    down, right = _offsets(x)
+    return _read(x, (math.sin(angle) * right + math.cos(angle) * down) * height / 2 + (height - 1) / 2,
+                 (math.cos(angle) * right - math.sin(angle) * down) * width / 2 + (width - 1) / 2)
+
+
+@rotate.misconception("Both sines have the same sign. Then the picture is squeezed along one diagonal instead of "
+                      "turned: r' takes d sin θ away, d' adds r sin θ.")
+def gives_both_sines_one_sign(x, degrees):
+    angle = math.radians(degrees)
+    down, right = _offsets(x)
+    return _read(x, math.sin(angle) * right + math.cos(angle) * down + (x.shape[-2] - 1) / 2,
+                 math.cos(angle) * right + math.sin(angle) * down + (x.shape[-1] - 1) / 2)
+
+
+@rotate.misconception("The second line of the turn used what the first had made: r was written over by r' before d' "
+                      "was taken from it. Give r' a name of its own.")
+def turns_what_is_turned(x, degrees):
+    angle = math.radians(degrees)
+    down, right = _offsets(x)
+    right = math.cos(angle) * right - math.sin(angle) * down
+    down = math.sin(angle) * right + math.cos(angle) * down
+    return _read(x, down + (x.shape[-2] - 1) / 2, right + (x.shape[-1] - 1) / 2)
+
+
+@rotate.misconception("A place beyond the middle of a border pixel was taken for outside. Half a pixel further it "
+                      "still reads half of that pixel: ask of each of the four neighbours whether it is there.")
+def reads_between_middles_alone(x, degrees):
+    angle = math.radians(degrees)
+    height, width = x.shape[-2:]
+    down, right = _offsets(x)
+    rows = math.sin(angle) * right + math.cos(angle) * down + (height - 1) / 2
+    columns = math.cos(angle) * right - math.sin(angle) * down + (width - 1) / 2
+    inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
+    return _read(x, rows, columns) * inside.to(x.dtype)
+
+
 @rotate.alternative
 def rotates_with_aligned_corners(x, degrees):
     height, width = x.shape[-2:]

@@ -1,5 +1,7 @@
 """How `turn_over` is examined."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -37,8 +39,13 @@ def turn_over(impl, draw):
     yield aspect("left out", "What is left out is not done: no mirror, no turn.", defaults)
     yield aspect("leading axes", "The last two axes are meant, whatever stands before them: (H, W), (C, H, W), (N, C, "
                                  "H, W).", leading)
-    yield habits("House rules hold: `x` stays as it was, dtype in is dtype out, bytes included, any layout in memory, "
-                 "gradients flow.", impl, lambda: (draw.normal(3, 4, 5), True, False, 1))
+    house = habits("House rules hold: `x` stays as it was, dtype in is dtype out, bytes included, any layout in "
+                   "memory, gradients flow.", impl, lambda: (draw.normal(3, 4, 5), True, False, 1))
+
+    def with_bytes():
+        return house.look() | {"bytes": impl(draw.integers(0, 256, 3, 4, 5).to(torch.uint8), True, False, 1)}
+
+    yield replace(house, look=with_bytes)
 
 
 @turn_over.misconception("The picture turns clockwise. Counter-clockwise is against the clock's hands: what was on the "
@@ -139,6 +146,44 @@ def mirrors_the_original(x, horizontally=False, vertically=False, turns=0):
                          literal=True)
 def goes_through_numpy(x, horizontally=False, vertically=False, turns=0):
     return _turned_over(x.detach(), horizontally, vertically, turns)
+
+
+@turn_over.misconception("The mirrors change nothing: `x.flip(-1)` gives a new picture and leaves `x` as it is, and "
+                         "nobody took what it gave. Write `x = x.flip(-1)`.")
+def throws_the_mirrored_away(x, horizontally=False, vertically=False, turns=0):
+    return _turned_over(x, turns=turns)
+
+
+@turn_over.misconception("With a mirror asked for, the turns were left out: an `elif`, or a `return` behind the "
+                         "mirror, passes them over. Mirror first, then go on.")
+def mirrors_or_turns(x, horizontally=False, vertically=False, turns=0):
+    return _turned_over(x, horizontally, vertically and not horizontally, 0 if horizontally or vertically else turns)
+
+
+@turn_over.misconception("No turn is made: whatever `turns` says, the mirrors alone are done.")
+def never_turns(x, horizontally=False, vertically=False, turns=0):
+    return _turned_over(x, horizontally, vertically)
+
+
+@turn_over.misconception("`x.T` reverses all axes, so in (C, H, W) the channels come last. `x.mT` exchanges the last "
+                         "two alone, as `x.transpose(-2, -1)` does.")
+def reverses_all_axes(x, horizontally=False, vertically=False, turns=0):
+    x = _turned_over(x, horizontally, vertically)
+    for _ in range(turns % 4):
+        x = x.permute(tuple(reversed(range(x.ndim)))).flip(-2)
+    return x
+
+
+@turn_over.misconception("`torch.rot90` turns the first two axes unless it is told which: in (C, H, W) channels became "
+                         "rows. Give it the last two, `(-2, -1)`.")
+def leaves_the_axes_to_rot90(x, horizontally=False, vertically=False, turns=0):
+    return torch.rot90(_turned_over(x, horizontally, vertically), turns)
+
+
+@turn_over.misconception("Only 1, 2 and 3 turns are known: −1, 5 and whatever else is asked for change nothing. "
+                         "`turns % 4` makes one of 0 to 3 of any whole number.")
+def knows_three_numbers(x, horizontally=False, vertically=False, turns=0):
+    return _turned_over(x, horizontally, vertically, turns if turns in (1, 2, 3) else 0)
 
 
 @turn_over.alternative

@@ -55,9 +55,14 @@ def _cam(net, layer, x, label):
     return F.relu((gradient.mean((2, 3), keepdim=True) * maps).sum(1))[0].detach()
 
 
-def _mapped(result):
-    """The map, and that no graph hangs on it."""
-    return {"map": result, "a graph hangs on it": bool(isinstance(result, torch.Tensor) and result.requires_grad)}
+def _same_map(one, other):
+    tensors = isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)
+    return tensors and one.shape == other.shape and torch.equal(one, other)
+
+
+def _shape(result):
+    """The map's shape, for what other aspects look at is not looked at again."""
+    return str(tuple(result.shape)) if isinstance(result, torch.Tensor) else result
 
 
 @exercise(points=10, reference=_cam)
@@ -99,7 +104,7 @@ def grad_cam(impl, draw):
     def frozen():
         one, x = net(), draw.normal(1, 2, 6, 8)
         one.requires_grad_(False)
-        return shape_of(impl(one, one.second, x, unlikely(one, x)))
+        return {f"label {label}": shape_of(impl(one, one.second, x, label)) for label in (0, 1, 2)}
 
     def left_alone():
         one, x = net(), draw.normal(1, 2, 6, 6)
@@ -111,7 +116,8 @@ def grad_cam(impl, draw):
         one.first.weight.grad = torch.ones_like(one.first.weight)
         result = impl(one, one.second, kept, label)
         earlier = one.first.weight.grad
-        return {**_mapped(result), "map": shape_of(result), "input": kept, "input wants a gradient": kept.requires_grad,
+        return {"map's shape": _shape(result), "input": kept, "input wants a gradient": kept.requires_grad,
+                "a graph hangs on it": bool(isinstance(result, torch.Tensor) and result.requires_grad),
                 "gradients left": sum(each.grad is not None for name, each in one.named_parameters()
                                       if name != "first.weight"),
                 "a gradient from before": "gone" if earlier is None else "another" if (earlier != 1).any() else "there",
@@ -121,9 +127,11 @@ def grad_cam(impl, draw):
     def after_an_error():
         stops, one, x = draw.fill_(_Stops()).eval(), net(), draw.normal(1, 2, 6, 6)
         label = unlikely(one, x)
+        before = impl(one, one.first, x, label)
         error = error_of(lambda: impl(stops, stops.layer, draw.normal(1, 1, 4, 4), 0), RuntimeError)
-        return {"error": error, "hooks left": _hooks(stops),
-                "and a net that works": shape_of(impl(one, one.first, x, label))}
+        after = impl(one, one.first, x, label)
+        return {"error": error, "hooks left": _hooks(stops), "map's shape": _shape(after),
+                "the next map is as before": _same_map(before, after)}
 
     yield aspect("by hand", "The map is the weighted sum of the layer's output over its channels; a channel's weight "
                  "is the mean of the gradient of the label's logit over that channel's pixels.", hand_built, weight=2)

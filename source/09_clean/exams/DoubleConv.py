@@ -60,7 +60,12 @@ def DoubleConv(impl, draw):
                 for name in ("bn1",) for kind in ("running_mean", "running_var")}}
 
     def conduct():
-        module, x = _open(filled(3, 4)).eval(), draw.normal(2, 3, 6, 7)
+        module, x = _open(filled(3, 4)).train(), draw.normal(2, 3, 6, 7)
+        module.bn2.momentum = 1  # it takes over what it sees here, so that the last ReLU cuts some of each channel
+        with torch.no_grad():
+            module.bn2.bias.zero_()
+            module(x)
+        module.eval()
         kept = x.clone()
         out = _middle(module(kept), 2, 3)
         return {"output": F.relu(out), "input left alone": kept,

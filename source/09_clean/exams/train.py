@@ -88,15 +88,20 @@ def train(impl, draw):
 
     def adam():
         trained, used = net(), []
-        impl(trained, _Batches(pairs(4)), 0.05)
+        before = {name: parameter.detach().clone() for name, parameter in trained.function.named_parameters()}
+        clean = draw.uniform(3, 1, 3, 5).double()  # an odd count of numbers: no sum of signs is 0
+        impl(trained, _Batches([(clean + draw.normal(*clean.shape, dtype=torch.float64), clean)]), 0.05)
         hook = register_optimizer_step_pre_hook(lambda optimizer, *_: used.append(optimizer))
         try:
             impl(net(), _Batches(pairs(2, 2)), 0.0)
         finally:
             hook.remove()
         group = used[0].param_groups[0] if used else {}
-        return {**dict(trained.function.named_parameters()), "optimizers for two steps": len({id(one) for one in used}),
-                "settings": {name: group.get(name) for name in ("betas", "eps", "weight_decay", "amsgrad")}}
+        settings = ("betas", "eps", "weight_decay", "amsgrad", "maximize")
+        return {**{f"how far {name} went": (parameter - before[name]).abs()  # which way is the gradient's affair
+                   for name, parameter in trained.function.named_parameters()},
+                "optimizers for two steps": len({id(one) for one in used}),
+                "settings": {name: group.get(name) for name in settings}}
 
     def schedule():
         trained, rates = net(), []
