@@ -44,8 +44,9 @@ def hat(impl, draw):
         return {"hat": result, "besides ReLUs and sums": " and ".join(sorted(detours.seen)) or "nothing"}
 
     def outside():
-        left, right = draw.uniform(6, low=-6, high=0), draw.uniform(6, low=2, high=8)
-        return impl(torch.cat([left, draw.uniform(2, low=0.2, high=1.8), right]))
+        left, between = draw.uniform(6, low=-6, high=0), draw.uniform(2, low=0.2, high=1.8)
+        right = [draw.uniform(2, low=low, high=low + 0.6) for low in (2.2, 3.2, 6)]
+        return impl(torch.cat([left, between, *right]))
 
     yield aspect("values", "From 0 to 1 it rises in a straight line from 0 to 1; from 1 to 2 it falls back to 0.",
                  rise_and_fall)

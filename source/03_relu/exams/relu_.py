@@ -30,7 +30,7 @@ class _Allocations(ops.DispatchMode):
 
 def _signed(draw):
     """Three numbers above and three below 0, never near it, in some order."""
-    sizes = draw.uniform(6, low=0.5, high=2) * torch.tensor([1.0, 1, 1, -1, -1, -1])
+    sizes = draw.uniform(6, low=1.5, high=3) * torch.tensor([1.0, 1, 1, -1, -1, -1])
     return sizes[torch.argsort(draw.distinct(6))]
 
 
@@ -43,12 +43,12 @@ def _what(result, x):
 @exercise(points=8, reference=torch.relu_, bans=RELUS)
 def relu_(impl, draw):
     def in_place():
-        x = draw.normal(4, 6)
+        x = 4 * draw.normal(4, 6)
         impl(x)
         return x
 
     def same_tensor():
-        x = draw.normal(4, 6)
+        x = 4 * draw.normal(4, 6)
         result = impl(x)
         return {"result": result, "what comes back": _what(result, x)}
 
@@ -70,7 +70,7 @@ def relu_(impl, draw):
         return {"result": result, "what comes back": _what(result, x), "the larger tensor": whole}
 
     def shapes():
-        given = [-draw.uniform(low=1, high=2), draw.normal(5, dtype=torch.float64), draw.normal(2, 3, 2, 2)]
+        given = [-draw.uniform(low=1, high=2), draw.normal(5, dtype=torch.float64), 4 * draw.normal(2, 3, 2, 2)]
         for x in given:
             impl(x)
         return given

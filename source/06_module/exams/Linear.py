@@ -49,7 +49,7 @@ def Linear(impl, draw):
 
     def start():
         seen = {}
-        for in_features, out_features in ((16, 10_000), (9, 12_000)):
+        for in_features, out_features in ((16, 10_000), (9, 12_000), (5, 20_000)):
             for name, parameter in impl(in_features, out_features).named_parameters():
                 scaled = parameter.detach() * math.sqrt(in_features)
                 which = f"{in_features} → {out_features}, {name}"
@@ -69,12 +69,12 @@ def Linear(impl, draw):
                 "PyTorch was seeded meanwhile": torch.initial_seed() != before}
 
     def interchange():
-        mine, theirs = draw.fill_(impl(5, 4)), draw.fill_(nn.Linear(5, 4))
+        mine, theirs, x = draw.fill_(impl(5, 4)), draw.fill_(nn.Linear(5, 4)), draw.normal(3, 5)
         from_theirs = {name: tensor + 1 for name, tensor in theirs.state_dict().items()}
         from_mine = {name: tensor.clone() for name, tensor in mine.state_dict().items()}
         return {"yours takes nn.Linear's": error_of(lambda: mine.load_state_dict(from_theirs)),
                 "nn.Linear takes yours": error_of(lambda: theirs.load_state_dict(from_mine)),
-                "names": sorted(from_mine), "yours": mine(x := draw.normal(3, 5)), "nn.Linear": theirs(x)}
+                "names": sorted(from_mine), "yours": mine(torch.cat([x, -x])), "nn.Linear": theirs(x)}
 
     def gradients_():
         layer = draw.fill_(impl(4, 3)).double()
