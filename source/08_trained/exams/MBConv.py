@@ -101,7 +101,8 @@ def MBConv(impl, draw):
                           "a stride, one pixel": given(3, 3, 3, 2, 2, high=1, wide=1)})
     yield aspect("padding", "The depthwise convolution carries the stride, and its input is padded as by `pad_same`.",
                  lambda: {"kernel 3": given(2, 3, 3, 2, 3, high=6, wide=7),
-                          "kernel 5": given(2, 3, 5, 2, 2, high=9, wide=8)})
+                          "kernel 5": given(2, 3, 5, 2, 2, high=9, wide=8),
+                          "twelve channels in the middle": given(2, 3, 3, 2, 6, high=8, wide=6)})
     yield aspect("eps", "The norms have an eps of 10⁻³, as in the nets of TensorFlow; all else is PyTorch's default.",
                  lambda: _narrow(draw.fill_(impl(3, 4, 3, 1, 3))).eval()(draw.normal(2, 3, 5, 5)))
     yield aspect("training", "In training mode each norm uses the batch and updates its own running statistics.",
