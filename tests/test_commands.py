@@ -16,6 +16,7 @@ from rich.console import Console
 from convcraft.commands.shell import Commands
 from convcraft.demo import show
 from convcraft.demo.cohort import a_few
+from convcraft.grading.seeds import seed_for
 from convcraft.lab import serve
 from convcraft.layout import copied
 
@@ -77,6 +78,16 @@ def test_the_demos_table_fits_a_narrow_terminal_and_one_screen(width):
     assert max(len(line.rstrip()) for line in lines) <= width
     assert len(lines) <= 12
     assert all(name in "\n".join(lines) for student in students for name in [student.name, *student.mistakes])
+
+
+def test_the_demo_knows_what_is_due_from_the_draws_that_the_grader_uses(monkeypatch):
+    chapter, used = CHAPTERS[0], {}
+    examined = show.examined
+    monkeypatch.setattr(show, "examined", lambda exercise, answer, seed: used.setdefault(exercise.name, seed)
+                        and examined(exercise, answer, seed))
+    student = next(student for student in a_few(chapter) if student.mistakes)
+    show.marked([chapter], [student], [], {}, secret=7)
+    assert used == {name: seed_for(seed_for(7, chapter.name), name) for name in student.mistakes}
 
 
 def test_a_copy_of_what_is_read_only_can_be_changed(tmp_path):

@@ -45,7 +45,7 @@ def marked(found: list[Chapter], students: list[Student], graded: list[Graded],
     for chapter in found:
         for name, exercise in chapter.exercises.items():
             for student in students:
-                due, mistake = _due(chapter, student, name, seed_for(secret, chapter.name))
+                due, mistake = _due(chapter, student, name, seed_for(secret, chapter.name, name))
                 got = recorded.get((student.name, f"{name}_exam"))
                 told = facts.get((student.name, name), {"diagnoses": []})["diagnoses"]
                 rows.append(Marked(student.name, chapter.name, name, got, exercise.points, mistake, told,
