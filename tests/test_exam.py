@@ -427,6 +427,12 @@ def test_comparison_of_plain_values(yours, expected, same):
     assert bool(compare(yours, expected)) is same
 
 
+def test_tensors_without_numbers_are_alike_whatever_the_dtype_where_it_does_not_count():
+    empty = torch.empty(0, 3)
+    assert compare(empty.double(), empty, dtype=False)
+    assert not compare(empty.double(), empty)
+
+
 def test_a_comparison_names_the_part_that_differs():
     result = compare({"grad": [torch.zeros(2), torch.ones(2)]}, {"grad": [torch.zeros(2), torch.zeros(2)]})
     assert result.where == "grad part 2"

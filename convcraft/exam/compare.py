@@ -57,11 +57,11 @@ _KNOWN = (  # what PyTorch's messages mean that everybody meets
      N_("A module's parts were assigned before `super().__init__()` had made the dictionaries that keep them.")),
     (r"-9223372036854775808", N_("A whole number was made of NaN or infinity, as 0/0 gives, and used as an index.")),
 )
-_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (Tensor, N_("a tensor")), (bool, N_("True or False")), ((int, float), N_("a number")), (str, N_("a string")),
-    (list, N_("a list or tuple")), (dict, N_("a dictionary")), (type(None), "None"))
+_NUMBER = N_("a number")
+_KINDS: dict[type, str] = {  # a bool is an int, too: it comes first
+    Tensor: N_("a tensor"), bool: N_("True or False"), int: _NUMBER, float: _NUMBER, str: N_("a string"),
+    list: N_("a list or tuple"), dict: N_("a dictionary"), type(None): "None"}
 _OBJECT = N_("an object")
-_KIND_OF = {kind: name for kinds, name in _KINDS for kind in (kinds if isinstance(kinds, tuple) else (kinds,))}
 _TOLD = (RAN_ON, NOTHING, NO_FUNCTION, STOPPED_AT, STOPPED)  # what an observation itself says, whole
 
 
@@ -117,7 +117,7 @@ def compare(yours: Observation, expected: Observation, rtol: float | None = None
             return Comparison()
         return differs(lambda: explain(yours) if isinstance(yours, Failure)
                        else _("It should have raised an error here."))
-    if isinstance(yours, Opaque) or _kind(yours) is not _kind(expected):
+    if isinstance(yours, Opaque) or _kind(yours) != _kind(expected):
         return differs(lambda: _wrong_kind(yours, expected))
     if isinstance(expected, Tensor) and isinstance(yours, Tensor):
         return _compare_tensors(yours, expected, rtol, atol, dtype, values, differs)
@@ -197,7 +197,7 @@ def _compare_tensors(yours: Tensor, expected: Tensor, rtol: float | None, atol: 
         return differs(lambda: _("Yours has dtype {yours}; {expected} was expected.").format(
                            yours=_dtype(yours), expected=_dtype(expected)),
                        yours=yours, expected=expected)
-    if not values or (yours.dtype == expected.dtype and torch.equal(yours, expected)):
+    if not values or not expected.numel() or (yours.dtype == expected.dtype and torch.equal(yours, expected)):
         return Comparison()
     error = errors(yours, expected, rtol, atol)
     wrong, ratio = error > 1, error.max().item()
@@ -263,7 +263,7 @@ def _ratio(yours: float, expected: float, rtol: float, atol: float) -> float:
 
 def _kind(value: Observation) -> str:
     """What the value is, in English."""
-    return _KIND_OF.get(type(value)) or next((name for kinds, name in _KINDS if isinstance(value, kinds)), _OBJECT)
+    return _KINDS.get(type(value)) or next((name for kind, name in _KINDS.items() if isinstance(value, kind)), _OBJECT)
 
 
 def _wrong_kind(yours: Observation, expected: Observation) -> str:
